@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+EMBEDDED_MODEL = "critters"
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """All configuration, read from `TAILOR_*` environment variables (and a `.env` file)."""
+
+    model_config = SettingsConfigDict(env_prefix="TAILOR_", env_file=".env", extra="ignore")
+
+    # Where things are
+    storage: str = Field("data/storage", description="a folder, or s3://bucket/prefix")
+    redis_url: str = Field("redis://localhost:6379/0", description="redis://…, rediss://… or unix:///path")
+    s3_endpoint_url: str | None = Field(None, description="S3 as the servers reach it; None: AWS")
+    s3_public_endpoint_url: str | None = Field(None, description="S3 as clients reach it, for signed URLs")
+    s3_region: str = "us-east-1"
+    s3_access_key: str | None = Field(None, description="None: boto3's own chain of credentials")
+    s3_secret_key: str | None = None
+    secret: str | None = Field(None, description="signs URLs; None: one is made and kept in storage")
+    public_url: str | None = Field(None, description="the API as clients reach it; None: as the request names it")
+    url_ttl_s: int = Field(3600, ge=10, description="how long signed URLs hold")
+
+    # Models
+    models: str = Field(
+        "", description="name=folder-or-hub-name, comma-separated, beside the embedded model; the first is the default"
+    )
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1 …")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    model_memory_mb: int = Field(16_000, ge=1, description="budget of the model cache")
+
+    # What a worker does at once
+    personalize_slots: int = Field(8, ge=1)
+    edit_slots: int = Field(8, ge=1)
+    max_batch: int = Field(16, ge=1)
+    threads: int = Field(0, ge=0, description="torch's threads; 0: as many as cores")
+    stall_s: float = Field(300, gt=0, description="a worker whose engine has not ticked for so long exits")
+
+    # Limits
+    max_picture_bytes: int = 20 * 2**20
+    max_picture_pixels: int = 50_000_000
+    max_prompt_chars: int = 1000
+    max_num_images: int = 8
+    max_steps: int = Field(5000, description="most optimiser steps of a personalization")
+    max_queued: int = Field(1000, ge=1, description="per kind; beyond it new jobs get 429")
+    deadline_s: float = Field(86_400, gt=0, description="a job that has not ended so long after its acceptance fails")
+
+    # A job's life (DESIGN.md, section 5)
+    lease_s: float = 15
+    renew_s: float = 5
+    reconcile_s: float = 2
+    checkpoint_s: float = 5
+    max_attempts: int = 3
+
+    @field_validator("models")
+    @classmethod
+    def _models_are_pairs(cls, value: str) -> str:
+        for pair in filter(None, (p.strip() for p in value.split(","))):
+            name, _, location = pair.partition("=")
+            if not name.strip().replace("-", "").replace("_", "").replace(".", "").isalnum() or not location.strip():
+                raise ValueError(f"models: {pair!r} is not name=folder-or-hub-name")
+        return value
+
+    @cached_property
+    def model_locations(self) -> dict[str, str]:
+        """Every configured model's name and location; the default model comes first."""
+        pairs = (pair.partition("=") for pair in self.models.split(",") if pair.strip())
+        named = {name.strip(): location.strip() for name, _, location in pairs}
+        return (
+            named if EMBEDDED_MODEL in named else named | {EMBEDDED_MODEL: str(REPOSITORY / "models" / EMBEDDED_MODEL)}
+        )
+
+    @property
+    def default_model(self) -> str:
+        """The model that requests without `model` get."""
+        return next(iter(self.model_locations))

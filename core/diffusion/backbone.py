@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from core.diffusion.checkpoint import Checkpoint, CheckpointError, find_checkpoint
+from core.diffusion.conditioning import Conditioning, TailSpec
+
+_DTYPES = {"float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+class Backbone:
+    """One frozen pipeline of Stable Diffusion 1.x or 2.x: text encoder, VAE, UNet and noise schedule.
+
+    It has no state that a call could change. `dtype` is the UNet's; the text encoder and the VAE, which run once per
+    job, are float32 whenever that is less (the VAE of SD 1.x overflows in float16). Results are `row_dtype`: float32,
+    or float64 on a float64 backbone.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, *, name: str, device: torch.device, dtype: torch.dtype) -> None:
+        self.name = name
+        self.hash = checkpoint.hash()
+        self.device = device
+        self.dtype = dtype
+        self.row_dtype = torch.float64 if dtype == torch.float64 else torch.float32
+        self.schedule = checkpoint.schedule()
+        self._text_encoder = checkpoint.text_encoder(self.row_dtype).to(device)
+        self._vae = checkpoint.vae(self.row_dtype).to(device)
+        self._unet = checkpoint.unet(dtype).to(device, memory_format=torch.channels_last)
+        self._tokenizer, self._pad_id, longest = checkpoint.tokenizer()
+        self.sequence_length = min(longest, self._text_encoder.config.max_position_embeddings)
+        self.width: int = self._text_encoder.config.hidden_size
+        size: int = self._unet.config.sample_size
+        self.latent_shape: tuple[int, int, int] = (self._unet.config.in_channels, size, size)
+        self._pixels_per_latent: int = 2 ** (len(self._vae.config.block_out_channels) - 1)
+        self.image_size = size * self._pixels_per_latent
+        self._rms = float(self.encode_prompt([""])[0].sequence.square().mean().sqrt())
+
+    def tail_spec(self, positions: int) -> TailSpec:
+        """Return where a tail of n `positions` lies; ValueError unless BOS and EOS still fit before it."""
+        most = self.sequence_length - 2
+        if not 1 <= positions <= most:
+            raise ValueError(f"positions is {positions}; it must be between 1 and {most}")
+        return TailSpec(length=self.sequence_length, positions=positions, width=self.width, rms=self._rms)
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many tokens a text has, with BOS and EOS, never truncated."""
+        return len(self._tokenizer.encode(text).ids)
+
+    @property
+    def tokenizer_json(self) -> bytes:
+        """A file for the `tokenizers` package that counts as `count_tokens` does."""
+        return self._tokenizer.to_str().encode()
+
+    @property
+    def memory_bytes(self) -> int:
+        """What the weights take on the device."""
+        models = (self._text_encoder, self._vae, self._unet)
+        tensors = [t for model in models for t in (*model.parameters(), *model.buffers())]
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+    @torch.no_grad()
+    def encode_prompt(self, texts: Sequence[str]) -> list[Conditioning]:
+        """Return each text's `prompt_embeds` (L, D) on the CPU; ValueError for a text of more than L tokens."""
+        ids = torch.tensor([self._token_ids(text) for text in texts], device=self.device)
+        # CLIP was trained, and Stable Diffusion conditioned, without an attention mask over the padding
+        rows = self._text_encoder(ids).last_hidden_state.cpu()
+        return [Conditioning(row.clone()) for row in rows]
+
+    @torch.no_grad()
+    def encode_image(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the VAE posterior of pictures (B, 3, H, W) in -1..1: mean and std, (B, C, h, w), scaled, on the CPU.
+
+        H and W must be multiples of the VAE's factor (ValueError).
+        """
+        factor = self._pixels_per_latent
+        if images.ndim != 4 or images.shape[1] != 3 or images.shape[2] % factor or images.shape[3] % factor:
+            raise ValueError(
+                f"images are {tuple(images.shape)}; they must be (B, 3, H, W), H and W multiples of {factor}"
+            )
+        posterior = self._vae.encode(images.to(self.device, self.row_dtype)).latent_dist
+        scale, shift = self._scale_and_shift()
+        return ((posterior.mean - shift) * scale).cpu(), (posterior.std * scale).cpu()
+
+    def predict(self, latents: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
+        """Return the UNet's output for a batch, (B, C, h, w) in `row_dtype` on the device.
+
+        `latents` are (B, C, h, w), `timesteps` (B,), `conditioning.sequence` (B, L, D), on any device. Differentiable
+        with respect to latents and sequence; the weights take no gradient.
+        """
+        output: Tensor = self._unet(
+            latents.to(self.device, self.dtype, memory_format=torch.channels_last),
+            timesteps.to(self.device),
+            encoder_hidden_states=conditioning.sequence.to(self.device, self.dtype),
+            return_dict=False,
+        )[0]
+        return output.to(self.row_dtype).contiguous()
+
+    @torch.no_grad()
+    def decode_latents(self, latents: Tensor) -> Tensor:
+        """Return the pictures (B, 3, H, W) in -1..1 of scaled latents (B, C, h, w), on the CPU."""
+        scale, shift = self._scale_and_shift()
+        decoded: Tensor = self._vae.decode(latents.to(self.device, self.row_dtype) / scale + shift, return_dict=False)[
+            0
+        ]
+        return decoded.clamp(-1.0, 1.0).cpu()
+
+    def _token_ids(self, text: str) -> list[int]:
+        """Return L token ids: BOS, the text's, EOS, and padding."""
+        ids: list[int] = self._tokenizer.encode(text).ids
+        room = self.sequence_length - len(ids)
+        if room < 0:
+            raise ValueError(f"the text has {len(ids)} tokens with its two markers; {self.sequence_length} fit")
+        return ids + [self._pad_id] * room
+
+    def _scale_and_shift(self) -> tuple[float, float]:
+        return self._vae.config.scaling_factor, self._vae.config.get("shift_factor") or 0.0
+
+
+def load_backbone(
+    location: str, *, name: str, device: str = "auto", dtype: str = "auto", cache_dir: Path | None = None
+) -> Backbone:
+    """Load the Stable Diffusion 1.x or 2.x checkpoint in a folder (diffusers' layout) or of a hub name.
+
+    `device` is `auto` (CUDA if there is one) or what torch takes; `dtype` is `auto` (float32 on the CPU; bfloat16 on
+    CUDA, float16 where that lacks it), `float32`, `float16`, `bfloat16` or `float64`. CheckpointError for everything
+    that can't be loaded.
+    """
+    place = _device(device)
+    if dtype != "auto" and dtype not in _DTYPES:
+        raise CheckpointError(f"dtype is {dtype!r}; it must be auto or one of {', '.join(_DTYPES)}")
+    number_type = _auto_dtype(place) if dtype == "auto" else _DTYPES[dtype]
+    return Backbone(find_checkpoint(location, cache_dir), name=name, device=place, dtype=number_type)
+
+
+def _device(device: str) -> torch.device:
+    if device != "auto":
+        return torch.device(device)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _auto_dtype(device: torch.device) -> torch.dtype:
+    if device.type != "cuda":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16

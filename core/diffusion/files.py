@@ -1,0 +1,48 @@
+"""How tensors and pictures become bytes: safetensors and PNG, never a pickle."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load, save
+from torch import Tensor
+
+from core.errors import InvalidInputError
+
+
+def save_tensors(tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
+    """Return a safetensors file."""
+    return save({name: tensor.contiguous() for name, tensor in tensors.items()}, metadata)
+
+
+def load_tensors(data: bytes) -> dict[str, Tensor]:
+    """Return the tensors of a safetensors file."""
+    return load(data)
+
+
+def load_tail(data: bytes, *, width: int) -> Tensor:
+    """Return the tail (n, D) of a tail file; raises InvalidInputError when it isn't one of this width."""
+    tail = load(data).get("tail")
+    if tail is None or tail.ndim != 2 or tail.shape[1] != width or not bool(torch.isfinite(tail).all()):
+        raise InvalidInputError("tail_id", f"the tail's file does not hold a finite tail of width {width}")
+    return tail
+
+
+def sha256_of(tensor: Tensor) -> str:
+    """Return the SHA-256 of a tensor's values, as 64 hexadecimal digits."""
+    return hashlib.sha256(tensor.contiguous().numpy().tobytes()).hexdigest()
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """Return an RGB picture as (3, H, W) in -1..1, float32."""
+    pixels = torch.from_numpy(np.asarray(image, dtype=np.float32).copy())
+    return pixels.permute(2, 0, 1) / 127.5 - 1
+
+
+def to_image(tensor: Tensor) -> Image.Image:
+    """Return (3, H, W) in -1..1 as an RGB picture, rounded to 8 bits."""
+    pixels = ((tensor.clamp(-1, 1) + 1) * 127.5).round().byte()
+    return Image.fromarray(pixels.permute(1, 2, 0).numpy())

@@ -1,0 +1,179 @@
+"""Highly Personalized Text Embedding (Han et al. 2023, arXiv 2303.08767) as jobs: optimise a tail, edit with it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from core.diffusion.conditioning import Conditioning
+from core.diffusion.requests import (
+    AdamState,
+    AdamStep,
+    DecodeLatents,
+    EncodeImage,
+    EncodePrompt,
+    Job,
+    LossAndGrad,
+    NoiseLoss,
+    PredictNoise,
+    Report,
+)
+from core.diffusion.sampling import Sampler, SolverState, guide, make_sampler
+from core.diffusion.schedule import Schedule
+from core.schemas import EditParams, PersonalizeParams
+
+MOST_BAD_STEPS = 20  # in a row: float16 overflows now and then, a broken picture or backbone always
+
+
+class NonFiniteLossError(RuntimeError):
+    """The loss was not finite in many steps in a row: this picture and these settings lead nowhere."""
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """Where a personalization stands: the tail (n, D) and its Adam state in float32, and its random numbers."""
+
+    tail: Tensor
+    adam: AdamState
+    rng: Generator
+
+    @classmethod
+    def begin(cls, tail: Tensor, seed: int) -> Training:
+        """Start from a tail (n, D), with moments of zero."""
+        zeros = torch.zeros_like(tail)
+        return cls(tail, AdamState(zeros, zeros.clone(), 0), Generator().manual_seed(seed))
+
+    @classmethod
+    def resume(cls, checkpoint: dict[str, Tensor]) -> Training:
+        """Go on from what `checkpoint` returned."""
+        rng = Generator()
+        rng.set_state(checkpoint["rng"])
+        adam = AdamState(checkpoint["exp_avg"], checkpoint["exp_avg_sq"], int(checkpoint["adam_step"]))
+        return cls(checkpoint["tail"], adam, rng)
+
+    def checkpoint(self, step: int) -> dict[str, Tensor]:
+        """Return all that the next attempt needs to go on after `step` steps, bit for bit."""
+        return {
+            "tail": self.tail,
+            "exp_avg": self.adam.exp_avg,
+            "exp_avg_sq": self.adam.exp_avg_sq,
+            "adam_step": torch.tensor(self.adam.step),
+            "step": torch.tensor(step),
+            "rng": self.rng.get_state(),
+        }
+
+
+def personalize(
+    *,
+    image: Tensor,
+    prompt: str,
+    params: PersonalizeParams,
+    schedule: Schedule,
+    seed: int,
+    checkpoint: dict[str, Tensor] | None = None,
+) -> Job[Tensor]:
+    """Learn the tail (n, D), float32, of one picture `image` (3, H, W) in -1..1 and its source prompt.
+
+    Only the tail is optimised, with Adam on the noise-prediction loss (HiPer, section 3.2). Every step ends in a
+    `Report` with a checkpoint, from which a later attempt goes on. Raises NonFiniteLossError.
+    """
+    conditioning: Conditioning = yield EncodePrompt(prompt)
+    mean, std = yield EncodeImage(image)
+    if checkpoint is None:
+        state = Training.begin(conditioning.tail(params.positions), seed)
+    else:
+        state = Training.resume(checkpoint)
+    latents = _latents(mean, std, params, seed)
+    bad_steps = 0
+    for step in range(int(checkpoint["step"]) if checkpoint else 0, params.steps):
+        timestep = _draw_timestep(params, state.rng)
+        noise = torch.randn(latents.shape, generator=state.rng, dtype=latents.dtype)
+        row: LossAndGrad = yield NoiseLoss(
+            schedule.add_noise(latents, noise, timestep),
+            timestep,
+            conditioning.with_tail(state.tail),
+            schedule.target(latents, noise, timestep),
+        )
+        bad_steps = 0 if row.finite else bad_steps + 1
+        if bad_steps >= MOST_BAD_STEPS:
+            raise NonFiniteLossError(f"the loss was not finite in {bad_steps} steps in a row, the last one {step + 1}")
+        if row.finite:
+            grad = row.grad[-params.positions :]
+            tail, adam = yield AdamStep(state.tail, grad, state.adam, _learning_rate(params, step))
+            state = Training(tail, adam, state.rng)
+        yield Report(step + 1, params.steps, row.loss, state.checkpoint(step + 1))
+    return state.tail
+
+
+def _latents(mean: Tensor, std: Tensor, params: PersonalizeParams, seed: int) -> Tensor:
+    """Return the picture's latents (C, h, w): the posterior's mean, or one sample that all steps share."""
+    if params.posterior == "mean":
+        return mean
+    noise = torch.randn(mean.shape, generator=Generator().manual_seed(seed ^ 0x5EED), dtype=mean.dtype)
+    return mean + std * noise
+
+
+def _draw_timestep(params: PersonalizeParams, rng: Generator) -> int:
+    """Draw one timestep: uniformly from the recipe's range, for a share of the steps from all."""
+    low, high = params.timestep_low, params.timestep_high
+    if params.uniform_share and float(torch.rand((), generator=rng)) < params.uniform_share:
+        low, high = 0, 999
+    return int(torch.randint(low, high + 1, (), generator=rng))
+
+
+def _learning_rate(params: PersonalizeParams, step: int) -> float:
+    if params.learning_rate_schedule == "constant":
+        return params.learning_rate
+    return params.learning_rate * 0.5 * (1 + math.cos(math.pi * step / params.steps))
+
+
+def edit(
+    *,
+    prompt: str,
+    tail: Tensor,
+    params: EditParams,
+    schedule: Schedule,
+    latent_shape: tuple[int, int, int],
+    seed: int,
+    source: Tensor | None = None,
+) -> Job[list[Tensor]]:
+    """Sample pictures (3, H, W) in -1..1 of the tail's subject in the prompt's scene (HiPer, section 3.3).
+
+    The head is the target prompt's, then comes `tail_scale` x tail; the unconditional row never carries the tail.
+    Picture i draws from `seed + i`, so that it comes out the same when asked for alone. With `strength` sampling starts
+    from the noised `source` picture (3, H, W).
+    """
+    target: Conditioning = yield EncodePrompt(prompt)
+    conditioning = target.with_tail(params.tail_scale * tail)
+    negative: Conditioning = yield EncodePrompt(params.negative_prompt)
+    sampler = make_sampler(params.sampler, schedule, params.num_inference_steps, params.strength)
+    latents = [_noise(latent_shape, seed + i, tail.dtype) for i in range(params.num_images)]
+    if params.strength is not None and source is not None:
+        mean, _ = yield EncodeImage(source)
+        latents = [schedule.add_noise(mean, noise, sampler.timesteps[0]) for noise in latents]
+    latents = yield from _denoise(sampler, latents, conditioning, negative, params.guidance_scale)
+    images = yield tuple(DecodeLatents(row) for row in latents)
+    return list(images)
+
+
+def _denoise(
+    sampler: Sampler, latents: list[Tensor], conditioning: Conditioning, negative: Conditioning, guidance_scale: float
+) -> Job[list[Tensor]]:
+    """Take every picture's latents (C, h, w) down all timesteps with classifier-free guidance."""
+    states: list[SolverState | None] = [None] * len(latents)
+    rows = (conditioning,) if guidance_scale == 1 else (conditioning, negative)
+    for i, timestep in enumerate(sampler.timesteps):
+        outputs = yield tuple(PredictNoise(x, timestep, row) for x in latents for row in rows)
+        for k, x in enumerate(latents):
+            cond, uncond = outputs[k * len(rows)], outputs[(k + 1) * len(rows) - 1]
+            latents[k], states[k] = sampler.step(i, x, guide(uncond, cond, guidance_scale), states[k])
+        yield Report(i + 1, len(sampler.timesteps))
+    return latents
+
+
+def _noise(shape: tuple[int, int, int], seed: int, dtype: torch.dtype) -> Tensor:
+    """Return unit noise (C, h, w), drawn on the CPU so that it is the same on every device."""
+    return torch.randn(shape, generator=Generator().manual_seed(seed % 2**63), dtype=dtype)

@@ -1,0 +1,110 @@
+"""Every error that a user may see, in one tree: each carries its HTTP status and a stable type."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class TailorError(Exception):
+    """Base of all errors that a caller caused or can do something about.
+
+    `detail` is one sentence for a person and names the field and the limit; `extra` holds members of
+    the problem document (RFC 9457) that a program may read.
+    """
+
+    status: ClassVar[int] = 500
+    type: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Internal error"
+
+    def __init__(self, detail: str, *, retry_after_s: int | None = None, **extra: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after_s = retry_after_s
+        self.extra = extra
+
+
+class InvalidInputError(TailorError):
+    """A field has a value that can't be taken; `field` names it."""
+
+    status, type, title = 422, "invalid-input", "Invalid input"
+
+    def __init__(self, field: str, detail: str, **extra: Any) -> None:
+        super().__init__(detail, field=field, **extra)
+        self.field = field
+
+
+class InvalidPictureError(InvalidInputError):
+    """The picture can't be used; `reason` is a stable word.
+
+    empty, too-large (bytes), pixels, too-small, format, animated, truncated or corrupt.
+    """
+
+    type, title = "invalid-picture", "Invalid picture"
+
+    def __init__(self, reason: str, detail: str, **extra: Any) -> None:
+        super().__init__("picture", detail, reason=reason, **extra)
+        self.reason = reason
+
+
+class PromptTooLongError(InvalidInputError):
+    """The prompt's tokens don't fit into the head; says both counts."""
+
+    type, title = "prompt-too-long", "Prompt too long"
+
+    def __init__(self, field: str, tokens: int, limit: int) -> None:
+        detail = f"{field} has {tokens} tokens with its two markers; {limit} fit before the tail"
+        super().__init__(field, detail, tokens=tokens, limit=limit)
+
+
+class WrongModelError(InvalidInputError):
+    """A tail is used with another model than the one it was learned on."""
+
+    type, title = "wrong-model", "Tail of another model"
+
+
+class IdempotencyConflictError(TailorError):
+    """An Idempotency-Key was used again with another request."""
+
+    status, type, title = 422, "idempotency-conflict", "Idempotency-Key used for another request"
+
+
+class PayloadTooLargeError(TailorError):
+    """The request body is over the limit."""
+
+    status, type, title = 413, "payload-too-large", "Payload too large"
+
+
+class NotFoundError(TailorError):
+    """No such job, tail, result or model."""
+
+    status, type, title = 404, "not-found", "Not found"
+
+
+class GoneError(TailorError):
+    """It was here and was deleted."""
+
+    status, type, title = 410, "gone", "Deleted"
+
+
+class ForbiddenError(TailorError):
+    """A signature is wrong or has expired."""
+
+    status, type, title = 403, "forbidden", "Forbidden"
+
+
+class QueueFullError(TailorError):
+    """Too many jobs wait."""
+
+    status, type, title = 429, "queue-full", "Queue full"
+
+
+class StorageUnavailableError(TailorError):
+    """Object storage does not answer; nothing was accepted."""
+
+    status, type, title = 503, "storage-unavailable", "Storage unavailable"
+
+
+class ModelNotReadyError(TailorError):
+    """No worker has published this model yet."""
+
+    status, type, title = 503, "model-not-ready", "Model not ready"

@@ -1,0 +1,132 @@
+"""Safe decoding of pictures from strangers: JPEG, PNG and WebP, within limits, down to bare RGB pixels."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import re
+import warnings
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from core.errors import InvalidPictureError
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+MIN_SIDE = 16
+_MAGIC = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP", re.DOTALL)
+_DATA_URI = re.compile(r"data:image/[a-z0-9.+-]+(?:;[a-z0-9-]+=[^;,]*)*;base64,", re.IGNORECASE)
+_WIDE_GRAY = ("I", "F")  # and every I;16 variant
+_TRUNCATED = ("truncated", "unexpected end", "premature", "broken PNG file", "incomplete")
+
+
+def decode_picture(data: bytes, *, max_bytes: int, max_pixels: int) -> Image.Image:
+    """Return the picture as RGB, upright and without metadata, with alpha laid on white.
+
+    Raises InvalidPictureError; its reason is empty, too-large, format, animated, truncated, pixels, too-small or
+    corrupt.
+    """
+    if not data:
+        raise InvalidPictureError("empty", "picture is empty: 0 bytes")
+    if len(data) > max_bytes:
+        raise InvalidPictureError("too-large", f"picture has {len(data)} bytes; at most {max_bytes} are taken")
+    if not _MAGIC.match(data):
+        raise InvalidPictureError("format", "picture must be a JPEG, PNG or WebP file, by its content")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the pixel limit is checked here; other warnings are about metadata
+            return _decode(data, max_pixels)
+    except InvalidPictureError:
+        raise
+    except Image.DecompressionBombError:
+        raise InvalidPictureError("pixels", _pixel_limit("far too many", max_pixels)) from None
+    except Exception as error:  # whatever a decoder trips over, the file is at fault
+        raise _undecodable(error, data) from error
+
+
+def fit_picture(image: Image.Image, size: int, fit: Literal["crop", "pad"]) -> Image.Image:
+    """Return `image` (RGB) as a square of `size` pixels.
+
+    `crop` takes the centre square; `pad` keeps the whole picture and fills up with the mean colour of its edge.
+    """
+    if fit == "crop":
+        return ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
+    scale = size / max(image.size)
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    square = Image.new("RGB", (size, size), _edge_mean(image))
+    square.paste(image.resize((width, height), Image.Resampling.LANCZOS), ((size - width) // 2, (size - height) // 2))
+    return square
+
+
+def to_png(image: Image.Image) -> bytes:
+    """Return `image` as PNG bytes without metadata, the same for the same pixels."""
+    buffer = io.BytesIO()
+    bare = Image.frombytes(image.mode, image.size, image.tobytes())
+    bare.save(buffer, "PNG", compress_level=6)
+    return buffer.getvalue()
+
+
+def parse_data_uri(text: str) -> bytes:
+    """Return the bytes of `data:image/…;base64,…`; raises InvalidPictureError (format, corrupt or empty)."""
+    head = _DATA_URI.match(text)
+    if not head:
+        raise InvalidPictureError("format", "picture must be a data URI that begins with data:image/…;base64,")
+    try:
+        data = base64.b64decode(text[head.end() :], validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidPictureError("corrupt", "picture has a data URI whose base64 can't be decoded") from None
+    if not data:
+        raise InvalidPictureError("empty", "picture is empty: 0 bytes")
+    return data
+
+
+def _decode(data: bytes, max_pixels: int) -> Image.Image:
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        _check_size(image, max_pixels)
+        # A phone's MPO is a JPEG whose further frames are previews or gain maps: its first frame is the picture.
+        if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+            raise InvalidPictureError("animated", "picture must have one frame; animated files are not taken")
+        image.load()
+        return _bare(_rgb(ImageOps.exif_transpose(image)))
+
+
+def _check_size(image: Image.Image, max_pixels: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise InvalidPictureError("pixels", _pixel_limit(f"{width} x {height}", max_pixels))
+    if min(width, height) < MIN_SIDE:
+        detail = f"picture has {width} x {height} pixels; each side needs at least {MIN_SIDE}"
+        raise InvalidPictureError("too-small", detail)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode in _WIDE_GRAY or image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image).astype(np.int64).clip(0, 65535) >> 8).astype(np.uint8))
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    picture = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+
+
+def _bare(image: Image.Image) -> Image.Image:
+    return Image.frombytes("RGB", image.size, image.tobytes())
+
+
+def _edge_mean(image: Image.Image) -> tuple[int, int, int]:
+    pixels = np.asarray(image)
+    edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    red, green, blue = (int(channel) for channel in edge.mean(axis=0).round())
+    return red, green, blue
+
+
+def _pixel_limit(found: str, max_pixels: int) -> str:
+    return f"picture has {found} pixels; at most {max_pixels} are taken"
+
+
+def _undecodable(error: Exception, data: bytes) -> InvalidPictureError:
+    cut_webp = data[:4] == b"RIFF" and int.from_bytes(data[4:8], "little") + 8 > len(data)
+    if cut_webp or any(word in str(error).lower() for word in _TRUNCATED):
+        return InvalidPictureError("truncated", f"picture ends too early, after {len(data)} bytes")
+    return InvalidPictureError("corrupt", "picture can't be decoded: the file is damaged")

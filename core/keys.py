@@ -1,0 +1,65 @@
+"""The names of everything in object storage."""
+
+from __future__ import annotations
+
+OPEN = "open/"
+
+
+def job(job_id: str) -> str:
+    """Return the prefix of all that belongs to a job."""
+    return f"jobs/{job_id}/"
+
+
+def spec(job_id: str) -> str:
+    """Return the key of what was accepted."""
+    return f"jobs/{job_id}/job.json"
+
+
+def end(job_id: str) -> str:
+    """Return the key of a job's end, the only commit point."""
+    return f"jobs/{job_id}/end.json"
+
+
+def picture(job_id: str, sha256: str) -> str:
+    """Return the key of a source picture; its content is part of the name, so that two requests can't mix."""
+    return f"jobs/{job_id}/input-{sha256[:16]}.png"
+
+
+def attempts(job_id: str) -> str:
+    """Return the prefix of a job's attempt claims."""
+    return f"jobs/{job_id}/attempts/"
+
+
+def attempt(job_id: str, number: int) -> str:
+    """Return the key whose creation claims an attempt."""
+    return f"jobs/{job_id}/attempts/{number:04d}.json"
+
+
+def handed_back(job_id: str, number: int) -> str:
+    """Return the key that says that an attempt was given back and did not crash."""
+    return f"jobs/{job_id}/attempts/{number:04d}.handed-back"
+
+
+def output(job_id: str, number: int, name: str) -> str:
+    """Return the key of what an attempt made: a tail, a result, a checkpoint."""
+    return f"{outputs(job_id)}{number:04d}/{name}"
+
+
+def outputs(job_id: str) -> str:
+    """Return the prefix of what a job's attempts made."""
+    return f"jobs/{job_id}/out/"
+
+
+def open_marker(job_id: str) -> str:
+    """Return the marker that lies there from before a job's acceptance until after its end."""
+    return f"{OPEN}{job_id}"
+
+
+def model(name: str) -> str:
+    """Return the key of what a worker published about a backbone."""
+    return f"models/{name}.json"
+
+
+def tokenizer(model_hash: str) -> str:
+    """Return the key of a backbone's `tokenizers` file."""
+    return f"tokenizers/{model_hash}.json"

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from core.config import Settings
+from core.jobs import JobStore
+from core.live import LiveStore, connect
+from core.queue import Nudges, make_celery
+from core.reconcile import Reconciler
+from core.registry import ModelRegistry
+from core.storage import open_storage
+from core.storage.base import Storage
+
+SECRET_KEY = "secret"  # noqa: S105 - the key's name in storage, not a secret
+
+
+@dataclass(frozen=True)
+class Services:
+    """What every process of Tailor works with."""
+
+    settings: Settings
+    storage: Storage
+    live: LiveStore
+    jobs: JobStore
+    registry: ModelRegistry
+    reconciler: Reconciler
+    secret: bytes
+
+
+def open_services(settings: Settings) -> Services:
+    """Open storage and prove it, prepare Redis without connecting; raises StorageUnavailableError."""
+    storage = _open(settings, secret=b"")
+    storage.probe()
+    secret = settings.secret.encode() if settings.secret else _shared_secret(storage)
+    storage = _open(settings, secret=secret)
+    live = LiveStore(connect(settings.redis_url), lease_s=settings.lease_s)
+    jobs = JobStore(storage, live, Nudges(make_celery(settings.redis_url)))
+    registry = ModelRegistry(storage, settings.model_locations)
+    reconciler = Reconciler(jobs, every_s=settings.reconcile_s, lease_s=settings.lease_s)
+    return Services(settings, storage, live, jobs, registry, reconciler, secret)
+
+
+def _open(settings: Settings, *, secret: bytes) -> Storage:
+    return open_storage(
+        settings.storage,
+        secret=secret,
+        s3_endpoint_url=settings.s3_endpoint_url,
+        s3_public_endpoint_url=settings.s3_public_endpoint_url,
+        s3_region=settings.s3_region,
+        s3_access_key=settings.s3_access_key,
+        s3_secret_key=settings.s3_secret_key,
+    )
+
+
+def _shared_secret(storage: Storage) -> bytes:
+    """Return the secret that all processes on this storage sign URLs with; the first one makes it."""
+    storage.create(SECRET_KEY, secrets.token_bytes(32))
+    return storage.get(SECRET_KEY)

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
+from torch import Tensor
+
+from core.diffusion.sampling import Sampler, SolverState, guide, make_sampler
+from core.diffusion.schedule import Schedule
+from core.errors import InvalidInputError
+
+CONFIG: dict[str, Any] = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+}
+PREDICTIONS = ["epsilon", "v_prediction"]
+MIXING = torch.randn(4, 4, generator=torch.Generator().manual_seed(1)) / 2
+
+
+def model(latents: Tensor, timestep: int) -> Tensor:
+    """Return a deterministic output (C, h, w) of the size of noise that depends on latents and timestep."""
+    return torch.tanh(torch.einsum("ij,jhw->ihw", MIXING, latents) + timestep / 500)
+
+
+def start() -> Tensor:
+    return torch.randn(4, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+def trajectory(sampler: Sampler, latents: Tensor, restart: int = -1) -> list[Tensor]:
+    """Return the latents after every step; the step `restart` is made without a state."""
+    state: SolverState | None = None
+    passed = []
+    for i, timestep in enumerate(sampler.timesteps):
+        latents, state = sampler.step(i, latents, model(latents, timestep), None if i == restart else state)
+        passed.append(latents)
+    return passed
+
+
+def their_scheduler(name: str, prediction_type: str) -> Any:
+    ddim: Any = DDIMScheduler  # untyped
+    dpm_solver: Any = DPMSolverMultistepScheduler  # untyped
+    if name == "ddim":
+        extra = {"steps_offset": 1, "set_alpha_to_one": False, "clip_sample": False, "timestep_spacing": "leading"}
+        return ddim(**CONFIG, prediction_type=prediction_type, **extra)
+    extra = {"solver_order": 2, "solver_type": "midpoint", "final_sigmas_type": "zero", "timestep_spacing": "linspace"}
+    return dpm_solver(**CONFIG, prediction_type=prediction_type, **extra)
+
+
+def our_schedule(prediction_type: str = "epsilon") -> Schedule:
+    return Schedule.from_config(CONFIG | {"prediction_type": prediction_type})
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 10, 14, 25, 50])
+@pytest.mark.parametrize("prediction_type", PREDICTIONS)
+@pytest.mark.parametrize("name", ["ddim", "dpmpp_2m"])
+def test_a_whole_trajectory_is_that_of_diffusers(name: str, prediction_type: str, steps: int) -> None:
+    theirs = their_scheduler(name, prediction_type)
+    theirs.set_timesteps(steps)
+    sampler = make_sampler(name, our_schedule(prediction_type), steps)
+    assert list(sampler.timesteps) == theirs.timesteps.tolist()
+    latents = start()
+    for ours, timestep in zip(trajectory(sampler, start()), sampler.timesteps, strict=True):
+        latents = theirs.step(model(latents, timestep), timestep, latents).prev_sample
+        torch.testing.assert_close(ours, latents, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["ddim", "dpmpp_2m"])
+def test_a_strength_starts_late_as_image_to_image_of_diffusers_does(name: str) -> None:
+    theirs = their_scheduler(name, "epsilon")
+    theirs.set_timesteps(20)
+    begin = 20 - int(20 * 0.6)
+    if name == "dpmpp_2m":
+        theirs.set_begin_index(begin)
+    sampler = make_sampler(name, our_schedule(), 20, strength=0.6)
+    assert list(sampler.timesteps) == theirs.timesteps[begin:].tolist()
+    latents = start()
+    for timestep in sampler.timesteps:
+        latents = theirs.step(model(latents, timestep), timestep, latents).prev_sample
+    torch.testing.assert_close(trajectory(sampler, start())[-1], latents, atol=1e-5, rtol=1e-5)
+
+
+def test_a_dropped_state_makes_one_first_order_step_and_the_next_is_of_second_order_again() -> None:
+    schedule = our_schedule()
+    sampler, first_order = make_sampler("dpmpp_2m", schedule, 20), their_scheduler("dpmpp_2m", "epsilon")
+    passed = trajectory(sampler, start(), restart=10)
+    before, timestep = passed[9], sampler.timesteps[10]
+    first_order.set_timesteps(20)
+    first_order.set_begin_index(10)  # a scheduler that starts here has no history
+    stepped = first_order.step(model(before, timestep), timestep, before).prev_sample
+    torch.testing.assert_close(passed[10], stepped, atol=1e-5, rtol=1e-5)
+    following = sampler.timesteps[11]
+    stepped = first_order.step(model(stepped, following), following, stepped).prev_sample
+    torch.testing.assert_close(passed[11], stepped, atol=1e-5, rtol=1e-5)
+
+
+def test_guidance_of_one_is_the_conditional_and_of_nought_the_unconditional_prediction() -> None:
+    uncond, cond = start(), start().flip(0)
+    torch.testing.assert_close(guide(uncond, cond, 1.0), cond)
+    assert torch.equal(guide(uncond, cond, 0.0), uncond)
+    torch.testing.assert_close(guide(uncond, cond, 7.5), 7.5 * cond - 6.5 * uncond)
+
+
+@pytest.mark.parametrize(
+    ("field", "name", "steps", "strength"),
+    [
+        ("sampler", "euler", 10, None),
+        ("num_inference_steps", "ddim", 0, None),
+        ("num_inference_steps", "dpmpp_2m", 501, None),
+        ("strength", "ddim", 10, 0.05),
+        ("strength", "ddim", 10, 1.5),
+    ],
+)
+def test_a_sampler_that_cannot_be_made_is_an_error_that_names_the_field(
+    field: str, name: str, steps: int, strength: float | None
+) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        make_sampler(name, our_schedule(), steps, strength)
+    assert caught.value.field == field

@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+import os
+import time
+from datetime import timedelta
+
+from structlog.testing import capture_logs
+
+from core import keys
+from core.live import SUSPECT
+from core.schemas import JobEnd, JobStatus, new_job_id, utc_now
+from tests.support.flaky_storage import FlakyStorage
+from tests.support.job_life import LEASE_S, Life
+from tests.support.redis_server import redis_server
+
+
+def reconcile_until_it_may_reap(life: Life) -> None:
+    """Make passes for as long as a lease, and then the whole period that a job without one is given."""
+    end = time.monotonic() + 2 * LEASE_S + 0.2
+    while time.monotonic() < end:
+        life.reconciler.run_once()
+
+
+def test_a_job_whose_announcement_was_lost_is_adopted_from_storage(life: Life) -> None:
+    spec = life.accept(life.personalization(), announce=False)
+    assert life.live.ready("personalize") == 0
+
+    life.reconciler.run_once()
+
+    assert life.live.ready("personalize") == 1
+    claim = life.claims().take("personalize")
+    assert claim is not None
+    assert claim.spec == spec
+
+
+def test_everything_unfinished_is_rebuilt_after_redis_lost_its_memory(life: Life) -> None:
+    source = life.accept(life.personalization())
+    running = life.claims().take("personalize")
+    assert running is not None
+    queued = life.accept(life.personalization())
+    waiting = life.accept(life.edit(source))
+    life.live.client.flushall()
+
+    life.reconciler.run_once()
+
+    assert life.status(source) is JobStatus.RUNNING
+    assert life.status(queued) is JobStatus.QUEUED
+    assert life.status(waiting) is JobStatus.WAITING
+    assert life.live.ready("personalize") == 1
+
+
+def test_the_job_of_a_dead_worker_is_queued_again_to_run_alone(life: Life) -> None:
+    spec = life.accept(life.personalization())
+    assert life.claims().take("personalize") is not None
+
+    reconcile_until_it_may_reap(life)
+
+    assert life.status(spec) is JobStatus.QUEUED
+    assert life.live.ready(SUSPECT) == 1
+
+
+def test_nobody_is_reaped_in_the_first_lease_period_after_an_outage(life: Life) -> None:
+    spec = life.accept(life.personalization())
+    assert life.claims().take("personalize") is not None
+    life.lose_lease(spec)
+
+    life.reconciler.run_once()
+    life.reconciler.run_once()
+
+    assert life.status(spec) is JobStatus.RUNNING
+
+
+def test_a_job_that_a_worker_took_from_its_line_but_never_claimed_returns_to_it(life: Life) -> None:
+    spec = life.accept(life.personalization())
+    assert life.live.claim_next("personalize", "a worker that dies here") == spec.id
+    life.lose_lease(spec)
+
+    life.reconciler.run_once()
+
+    assert life.live.ready("personalize") == 1
+
+
+def test_a_job_in_a_live_workers_hands_is_left_alone(life: Life) -> None:
+    spec = life.accept(life.personalization())
+    claims = life.claims()
+    claim = claims.take("personalize")
+    assert claim is not None
+    end = time.monotonic() + 2 * LEASE_S + 0.2
+    while time.monotonic() < end:
+        assert claims.renew(claim)
+        life.reconciler.run_once()
+
+    assert life.status(spec) is JobStatus.RUNNING
+
+
+def test_an_end_that_was_committed_by_a_worker_that_then_died_is_announced(life: Life) -> None:
+    spec = life.accept(life.personalization())
+    claim = life.claims().take("personalize")
+    assert claim is not None
+    life.storage.create(keys.end(spec.id), life.success(claim).model_dump_json().encode())
+
+    reconcile_until_it_may_reap(life)
+
+    assert life.status(spec) is JobStatus.SUCCEEDED
+    assert life.live.ready(SUSPECT) == 0
+    assert life.open_jobs() == set()
+
+
+def test_a_waiting_edit_is_released_although_nobody_was_there_when_its_tail_ended(life: Life) -> None:
+    source = life.accept(life.personalization())
+    edit = life.accept(life.edit(source))
+    claim = life.claims().take("personalize")
+    assert claim is not None
+    life.storage.create(keys.end(source.id), life.success(claim).model_dump_json().encode())
+
+    life.reconciler.run_once()
+
+    assert life.status(edit) is JobStatus.QUEUED
+
+
+def test_a_waiting_edit_whose_tail_was_deleted_fails(life: Life) -> None:
+    source = life.accept(life.personalization())
+    edit = life.accept(life.edit(source))
+    life.store.delete_tail(source.tail_id)
+
+    life.reconciler.run_once()
+
+    assert life.status(edit) is JobStatus.FAILED
+
+
+def test_a_job_past_its_deadline_fails_wherever_it_stands(life: Life) -> None:
+    late = utc_now() - timedelta(seconds=1)
+    source = life.accept(life.personalization())
+    waiting = life.accept(life.edit(source, deadline_at=late))
+    queued = life.accept(life.personalization(deadline_at=late))
+
+    life.reconciler.run_once()
+
+    assert life.status(waiting) is JobStatus.FAILED
+    assert life.status(queued) is JobStatus.FAILED
+    assert life.status(source) is JobStatus.QUEUED
+
+
+def test_a_lost_nudge_is_sent_again_but_nudges_do_not_pile_up(life: Life) -> None:
+    for _ in range(3):
+        life.accept(life.personalization())
+    life.live.client.delete("personalize")
+
+    for _ in range(5):
+        life.reconciler.run_once()
+
+    assert life.nudges.pending(life.live.client, "personalize") == 3
+
+
+def test_a_nudge_reaches_the_queue_of_its_kind_and_no_other(life: Life) -> None:
+    life.nudges.send("edit")
+
+    assert life.nudges.pending(life.live.client, "edit") == 1
+    assert life.nudges.pending(life.live.client, "personalize") == 0
+
+
+def test_the_marker_of_a_request_that_never_became_a_job_is_removed_in_the_end(life: Life) -> None:
+    fresh, abandoned = new_job_id(), new_job_id()
+    for job_id in (fresh, abandoned):
+        life.storage.put(keys.open_marker(job_id), b"")
+    long_ago = time.time() - 7200
+    os.utime(life.folder / keys.open_marker(abandoned), (long_ago, long_ago))
+
+    life.reconciler.run_once()
+
+    assert life.open_jobs() == {fresh}
+
+
+def test_two_reconcilers_at_once_do_what_one_does(life: Life) -> None:
+    specs = [life.accept(life.personalization(), announce=False) for _ in range(5)]
+    other = life.process()
+
+    life.reconciler.run_once()
+    other.reconciler.run_once()
+    life.reconciler.run_once()
+
+    taken = [claim.spec.id for _ in range(9) if (claim := life.claims().take("personalize"))]
+    assert sorted(taken) == sorted(spec.id for spec in specs)
+
+
+def test_a_redis_that_comes_back_empty_gets_everything_back(tmp_path_factory) -> None:  # type: ignore[no-untyped-def]
+    with redis_server() as endpoint:
+        life = Life(tmp_path_factory.mktemp("life"), endpoint.url)
+        life.reconciler.run_once()
+        endpoint.kill()
+        spec = life.accept(life.personalization())
+        life.reconciler.run_once()
+        endpoint.start()
+
+        life.reconciler.run_once()
+
+        assert life.live.ready("personalize") == 1
+        assert life.status(spec) is JobStatus.QUEUED
+
+
+def test_a_redis_that_would_evict_leases_is_reported(life: Life) -> None:
+    life.live.client.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        with capture_logs() as lines:
+            life.reconciler.run_once()
+    finally:
+        life.live.client.config_set("maxmemory-policy", "noeviction")
+
+    assert [line["maxmemory_policy"] for line in lines if line["event"] == "redis.evicts"] == ["allkeys-lru"]
+
+
+def test_an_end_that_redis_never_heard_of_is_announced_although_the_lease_is_held(life: Life) -> None:
+    spec = life.accept(life.personalization())
+    assert life.claims().take("personalize") is not None
+    life.storage.create(
+        keys.end(spec.id), JobEnd(job_id=spec.id, status="canceled", ended_at=utc_now()).model_dump_json().encode()
+    )
+
+    life.reconciler.run_once()
+
+    assert life.live.client.hget(f"tailor:job:{spec.id}", "status") == "canceled"
+    assert life.open_jobs() == set()
+
+
+def test_a_job_that_storage_seemed_to_have_lost_comes_back(life: Life) -> None:
+    spec = life.accept(life.personalization())
+    away = life.with_storage(FlakyStorage(life.storage, fails=lambda *_: False))
+    job_json = life.storage.get(keys.spec(spec.id))
+    life.storage.delete(keys.spec(spec.id))
+    away.reconciler.run_once()
+    assert life.live.survey() == []
+
+    life.storage.put(keys.spec(spec.id), job_json)
+    life.process().reconciler.run_once()
+
+    assert life.live.ready("personalize") == 1
+    assert [job.id for job in life.live.survey()] == [spec.id]
+
+
+def test_one_unreadable_record_keeps_nobody_from_being_mended(life: Life) -> None:
+    bad, good = life.accept(life.personalization(), announce=False), life.accept(life.personalization(), announce=False)
+    life.storage.put(keys.spec(bad.id), b"{}")
+
+    life.process().reconciler.run_once()
+
+    assert life.live.ready("personalize") == 1
+    assert life.status(good) is JobStatus.QUEUED
+
+
+def test_the_picture_of_a_request_that_never_became_a_job_goes_with_its_marker(life: Life) -> None:
+    job_id = new_job_id()
+    life.storage.put(keys.open_marker(job_id), b"")
+    life.storage.put(keys.picture(job_id, "0" * 64), b"a picture")
+    long_ago = time.time() - 7200
+    os.utime(life.folder / keys.open_marker(job_id), (long_ago, long_ago))
+
+    life.reconciler.run_once()
+
+    assert list(life.storage.list(keys.job(job_id))) == []

@@ -1,0 +1,101 @@
+"""A job's life without HTTP and without models: real Redis, real folder storage."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from core.claims import Claim, Claims
+from core.jobs import JobStore
+from core.live import LiveStore, connect
+from core.queue import Nudges, make_celery
+from core.reconcile import Reconciler
+from core.schemas import (
+    EditParams,
+    JobEnd,
+    JobSpec,
+    JobStatus,
+    PersonalizeParams,
+    new_job_id,
+    tail_of,
+    utc_now,
+)
+from core.storage import open_storage
+from core.storage.base import Storage
+
+LEASE_S = 0.3  # short, so that a test may wait for its end
+
+
+class Life:
+    """The stores as one process has them; `process` gives another process's view of the same storage and Redis."""
+
+    def __init__(self, folder: Path, redis_url: str) -> None:
+        self.folder, self.redis_url = folder, redis_url
+        self.storage: Storage = open_storage(str(folder), secret=b"test")
+        self.live = LiveStore(connect(redis_url), lease_s=LEASE_S)
+        self.nudges = Nudges(make_celery(redis_url))
+        self.store = JobStore(self.storage, self.live, self.nudges)
+        self.reconciler = Reconciler(self.store, every_s=0.05, lease_s=LEASE_S)
+
+    def with_storage(self, storage: Storage) -> Life:
+        """Return another process's view, through a storage that misbehaves."""
+        life = self.process()
+        life.storage = life.store.storage = storage
+        return life
+
+    def process(self) -> Life:
+        return Life(self.folder, self.redis_url)
+
+    def claims(self, worker_id: str = "w1") -> Claims:
+        return Claims(self.store, worker_id)
+
+    def accept(self, spec: JobSpec, *, announce: bool = True) -> JobSpec:
+        self.store.accept(spec)
+        if announce:
+            self.store.announce(spec)
+        return spec
+
+    def personalization(self, **changes: Any) -> JobSpec:
+        job_id = changes.pop("id", new_job_id())
+        return JobSpec(**(_common(job_id) | {"kind": "personalize", "personalize": PersonalizeParams()} | changes))
+
+    def edit(self, of: JobSpec, **changes: Any) -> JobSpec:
+        fields = {"kind": "edit", "edit": EditParams(), "tail_id": of.tail_id}
+        return JobSpec(**(_common(new_job_id()) | fields | changes))
+
+    def success(self, claim: Claim) -> JobEnd:
+        """Write a result as a worker does, and return the end that names it."""
+        key = claim.key("tail.safetensors")
+        self.storage.put(key, b"tail")
+        return JobEnd(
+            job_id=claim.spec.id,
+            status=JobStatus.SUCCEEDED,
+            ended_at=utc_now(),
+            attempt=claim.attempt,
+            tail_key=key,
+        )
+
+    def status(self, spec: JobSpec) -> JobStatus:
+        return self.store.state(spec.id).status
+
+    def lose_lease(self, spec: JobSpec) -> None:
+        """Do at once what time does to a dead worker's lease."""
+        self.live.client.delete(f"tailor:lease:{spec.id}")
+
+    def open_jobs(self) -> set[str]:
+        return {info.key.removeprefix("open/") for info in self.storage.list("open/")}
+
+
+def _common(job_id: str) -> dict[str, Any]:
+    now = utc_now()
+    return {
+        "id": job_id,
+        "created_at": now,
+        "deadline_at": now + timedelta(hours=1),
+        "model": "critters",
+        "model_hash": "c0ffee",
+        "prompt": "a standing dog",
+        "seed": 1,
+        "tail_id": tail_of(job_id),
+    }
