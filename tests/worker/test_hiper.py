@@ -1,0 +1,270 @@
+"""The method through the engine: equal to the naive recipe in plain torch, and to diffusers' own pipeline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
+from torch import Tensor
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from core.diffusion import hiper
+from core.diffusion.backbone import Backbone, load_backbone
+from core.diffusion.conditioning import Conditioning
+from core.diffusion.requests import Job, NoiseLoss, PredictNoise, Report
+from core.recipes import PAPER
+from core.schemas import EditParams, PersonalizeParams
+from tests.support.checkpoints import tiny_float64_backbone, write_checkpoint
+from worker.engine import Engine
+
+SOURCE, TARGET = "the dog", "a dog"
+STEPS = 8
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_checkpoint(tmp_path_factory.mktemp("hiper"), kind="sd15")
+
+
+@pytest.fixture(scope="module")
+def small(folder: Path) -> Backbone:
+    return load_backbone(str(folder), name="small", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def exact() -> Backbone:
+    return tiny_float64_backbone()
+
+
+def picture(backbone: Backbone) -> Tensor:
+    size = backbone.image_size
+    return torch.rand(3, size, size, generator=torch.Generator().manual_seed(3), dtype=backbone.row_dtype) * 2 - 1
+
+
+def learn(engine: Engine, backbone: Backbone, params: PersonalizeParams, **more: Any) -> tuple[Tensor, list[Report]]:
+    job = hiper.personalize(
+        image=picture(backbone), prompt=SOURCE, params=params, schedule=backbone.schedule, seed=5, **more
+    )
+    ticket = engine.submit(job, backbone=backbone, kind="personalize", name="learn")
+    reports = list(ticket.reports())
+    return ticket.result(), reports
+
+
+def naive_hiper(backbone: Backbone, params: PersonalizeParams) -> Tensor:
+    """The paper's recipe as one would write it by hand: autograd, torch.optim.Adam, one job."""
+    sequence = backbone.encode_prompt([SOURCE])[0].sequence
+    head, tail = sequence[: -params.positions], sequence[-params.positions :].clone().requires_grad_()
+    mean, std = (part[0] for part in backbone.encode_image(picture(backbone)[None]))
+    sampled = torch.randn(mean.shape, generator=torch.Generator().manual_seed(5 ^ 0x5EED), dtype=mean.dtype)
+    latents = mean + std * sampled
+    optimizer = torch.optim.Adam([tail], lr=params.learning_rate)
+    rng = torch.Generator().manual_seed(5)
+    for _ in range(params.steps):
+        timestep = torch.randint(0, 1000, (), generator=rng)
+        noise = torch.randn(latents.shape, generator=rng, dtype=latents.dtype)
+        noisy = backbone.schedule.add_noise(latents, noise, int(timestep))
+        whole = Conditioning(torch.cat([head, tail])[None])
+        loss = torch.nn.functional.mse_loss(backbone.predict(noisy[None], timestep[None], whole), noise[None])
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+    return tail.detach()
+
+
+def ask(job: Job[Any], answers: dict[type, Any], until: type) -> Any:
+    """Drive a job by hand until it asks for `until`; returns that request, or the tuple of them."""
+    requests = next(job)
+    while not isinstance(requests[0] if isinstance(requests, tuple) else requests, until):
+        requests = job.send(answers[type(requests)](requests))
+    return requests
+
+
+def test_the_paper_recipe_is_the_naive_recipe_to_the_last_digits(engine: Engine, exact: Backbone) -> None:
+    params = PAPER.personalize.model_copy(update={"steps": STEPS})
+
+    tail, _ = learn(engine, exact, params)
+
+    torch.testing.assert_close(tail, naive_hiper(exact, params), rtol=1e-9, atol=1e-9)
+
+
+def test_an_attempt_that_goes_on_from_a_checkpoint_ends_with_the_same_tail_bit_for_bit(
+    engine: Engine, exact: Backbone
+) -> None:
+    params = PersonalizeParams(steps=STEPS, learning_rate_schedule="cosine", uniform_share=0.3)
+    whole, reports = learn(engine, exact, params)
+
+    resumed, rest = learn(engine, exact, params, checkpoint=reports[2].checkpoint)
+
+    assert reports[2].step == 3
+    assert [report.step for report in rest][-1] == STEPS
+    assert len(rest) == STEPS - 3
+    assert torch.equal(resumed, whole)
+
+
+def test_timesteps_are_drawn_from_the_recipes_range_and_for_a_share_from_all(exact: Backbone) -> None:
+    narrow = PersonalizeParams(timestep_low=300, timestep_high=400)
+    shared = narrow.model_copy(update={"uniform_share": 0.5})
+    rng = torch.Generator().manual_seed(0)
+
+    drawn = [hiper._draw_timestep(narrow, rng) for _ in range(500)]
+    mixed = [hiper._draw_timestep(shared, rng) for _ in range(500)]
+
+    assert (min(drawn), max(drawn)) == (300, 400)
+    outside = [timestep for timestep in mixed if not 300 <= timestep <= 400]
+    assert 150 < len(outside) < 300  # half of the draws, nine tenths of which fall outside
+    assert min(outside) < 100
+    assert max(outside) > 900
+
+
+def test_a_loss_that_is_never_finite_ends_the_job_with_the_reason(engine: Engine, exact: Backbone) -> None:
+    broken = torch.full_like(picture(exact), float("nan"))
+    job = hiper.personalize(
+        image=broken, prompt=SOURCE, params=PersonalizeParams(steps=100), schedule=exact.schedule, seed=0
+    )
+
+    ticket = engine.submit(job, backbone=exact, kind="personalize", name="broken")
+
+    with pytest.raises(hiper.NonFiniteLossError, match="20 steps in a row"):
+        ticket.result(timeout=60)
+
+
+def pipeline(folder: Path, sampler: str) -> Any:
+    """Return diffusers' own pipeline over the same files, with its own scheduler for the sampler."""
+    ddim = DDIMScheduler.from_pretrained(folder / "scheduler")
+    scheduler: Any = ddim
+    if sampler == "dpmpp_2m":
+        scheduler = DPMSolverMultistepScheduler.from_config(
+            ddim.config, final_sigmas_type="zero", timestep_spacing="linspace"
+        )
+    made: Any = StableDiffusionPipeline(
+        text_encoder=CLIPTextModel.from_pretrained(folder / "text_encoder"),
+        tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer"),
+        unet=UNet2DConditionModel.from_pretrained(folder / "unet"),
+        vae=AutoencoderKL.from_pretrained(folder / "vae"),
+        scheduler=scheduler,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    made.set_progress_bar_config(disable=True)
+    return made
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "dpmpp_2m"])
+def test_an_edit_with_a_tail_equals_diffusers_pipeline_given_the_same_embeds(
+    engine: Engine, small: Backbone, folder: Path, sampler: str
+) -> None:
+    tail = torch.randn(5, small.width, generator=torch.Generator().manual_seed(1))
+    params = EditParams(
+        sampler=sampler, num_inference_steps=12, guidance_scale=3.0, tail_scale=0.7, negative_prompt="the cat"
+    )
+    job = hiper.edit(
+        prompt=TARGET, tail=tail, params=params, schedule=small.schedule, latent_shape=small.latent_shape, seed=4
+    )
+    ours = engine.submit(job, backbone=small, kind="edit", name="edit").result()[0]
+
+    embeds, negative = (row.sequence for row in small.encode_prompt([TARGET, "the cat"]))
+    embeds = torch.cat([embeds[:-5], 0.7 * tail])
+    theirs = pipeline(folder, sampler)(
+        prompt_embeds=embeds[None],
+        negative_prompt_embeds=negative[None],
+        latents=torch.randn(small.latent_shape, generator=torch.Generator().manual_seed(4))[None],
+        num_inference_steps=12,
+        guidance_scale=3.0,
+        output_type="pt",
+    ).images[0]
+
+    torch.testing.assert_close((ours + 1) / 2, theirs, rtol=0, atol=1e-4)
+
+
+def test_a_picture_of_several_is_the_same_as_when_asked_for_alone(engine: Engine, small: Backbone) -> None:
+    tail = torch.randn(5, small.width, generator=torch.Generator().manual_seed(1))
+
+    def make(seed: int, count: int) -> list[Tensor]:
+        params = EditParams(num_images=count, num_inference_steps=4)
+        job = hiper.edit(
+            prompt=TARGET, tail=tail, params=params, schedule=small.schedule, latent_shape=small.latent_shape, seed=seed
+        )
+        return engine.submit(job, backbone=small, kind="edit", name="edit").result()
+
+    third_of_three, alone = make(10, 3)[2], make(12, 1)[0]
+
+    torch.testing.assert_close(third_of_three, alone, rtol=0, atol=1e-4)
+
+
+def test_the_unconditional_row_never_carries_the_tail(small: Backbone) -> None:
+    tail = torch.full((5, small.width), 7.0)
+    params = EditParams(num_images=2, num_inference_steps=2)
+    job = hiper.edit(
+        prompt=TARGET, tail=tail, params=params, schedule=small.schedule, latent_shape=small.latent_shape, seed=0
+    )
+
+    rows = ask(job, {hiper.EncodePrompt: lambda request: small.encode_prompt([request.text])[0]}, PredictNoise)
+
+    empty = small.encode_prompt([""])[0].sequence
+    assert [torch.equal(row.conditioning.sequence, empty) for row in rows] == [False, True, False, True]
+    assert torch.equal(rows[0].conditioning.sequence[-5:], params.tail_scale * tail)
+
+
+def test_without_guidance_the_unconditional_row_is_not_asked_for(small: Backbone) -> None:
+    params = EditParams(guidance_scale=1.0, num_inference_steps=2)
+    job = hiper.edit(
+        prompt=TARGET,
+        tail=torch.zeros(5, small.width),
+        params=params,
+        schedule=small.schedule,
+        latent_shape=small.latent_shape,
+        seed=0,
+    )
+
+    rows = ask(job, {hiper.EncodePrompt: lambda request: small.encode_prompt([request.text])[0]}, PredictNoise)
+
+    assert len(rows) == 1
+
+
+def test_with_strength_sampling_starts_from_the_noised_source_and_does_only_the_last_steps(small: Backbone) -> None:
+    params = EditParams(strength=0.3, num_inference_steps=10)
+    job = hiper.edit(
+        prompt=TARGET,
+        tail=torch.zeros(5, small.width),
+        params=params,
+        schedule=small.schedule,
+        latent_shape=small.latent_shape,
+        seed=6,
+        source=picture(small),
+    )
+    mean, std = (part[0] for part in small.encode_image(picture(small)[None]))
+    answers = {
+        hiper.EncodePrompt: lambda request: small.encode_prompt([request.text])[0],
+        hiper.EncodeImage: lambda _: (mean, std),
+    }
+
+    rows = ask(job, answers, PredictNoise)
+
+    assert [row.timestep for row in rows] == [201, 201]  # of 901, 801, … 1 the last three are 201, 101, 1
+    noise = torch.randn(small.latent_shape, generator=torch.Generator().manual_seed(6))
+    assert torch.equal(rows[0].latents, small.schedule.add_noise(mean, noise, 201))
+
+
+def test_only_the_tail_is_learned_and_the_head_stays_the_prompts(exact: Backbone) -> None:
+    job = hiper.personalize(
+        image=picture(exact), prompt=SOURCE, params=PersonalizeParams(steps=3), schedule=exact.schedule, seed=0
+    )
+    answers = {
+        hiper.EncodePrompt: lambda request: exact.encode_prompt([request.text])[0],
+        hiper.EncodeImage: lambda request: tuple(part[0] for part in exact.encode_image(request.image[None])),
+    }
+
+    request = ask(job, answers, NoiseLoss)
+
+    plain = exact.encode_prompt([SOURCE])[0].sequence
+    assert torch.equal(request.conditioning.sequence, plain)  # the first step begins at the prompt's own encoding

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.claims import Claim
+from worker.ticket import CancelReason, Ticket
+
+
+@dataclass
+class Running:
+    """One claimed job on its way, from before its model is loaded until its slot is free again."""
+
+    claim: Claim
+    alone: bool = False
+    ticket: Ticket[Any] | None = None
+    reason: CancelReason | None = None
+    canceled: threading.Event = field(default_factory=threading.Event)
+
+    def stop(self, reason: CancelReason) -> None:
+        """Stop it within one call of the engine, or before it gets there; the first reason stands."""
+        self.reason = self.reason or reason
+        if reason is CancelReason.CANCELED:
+            self.canceled.set()
+        if self.ticket:
+            self.ticket.cancel(reason)

@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Sequence
+from itertools import count
+from threading import Event, Lock, Thread
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+
+from core.diffusion.requests import EncodePrompt, Job, Report, Request
+from core.errors import InvalidInputError
+from worker.batching import Row, group_of
+from worker.calls import Calls, Failure
+from worker.policy import Kind, Shares, bucket_for, pick
+from worker.prompts import PromptCache
+from worker.running import RunningJob
+from worker.stats import EngineStats, Meter
+from worker.ticket import CancelReason, Ticket
+
+if TYPE_CHECKING:
+    from core.diffusion.backbone import Backbone
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+IDLE_TICK_S = 1.0
+
+
+class Engine:
+    """Runs the jobs of all users as batches on one device: jobs say what, the engine says when and with whom.
+
+    One thread owns the device and drives every generator. A turn of it picks a batch, runs it, and resumes the jobs
+    whose results came back; a job joins or leaves between any two turns.
+    """
+
+    def __init__(
+        self, *, max_batch: int = 16, num_threads: int | None = None, prompts: PromptCache | None = None
+    ) -> None:
+        """Make an engine whose calls have at most `max_batch` rows (a power of two); `num_threads` are torch's."""
+        if max_batch < 1 or bucket_for(max_batch) != max_batch:
+            raise InvalidInputError("max_batch", f"max_batch is {max_batch}; it must be a power of two")
+        self.prompts = prompts or PromptCache()
+        self.last_tick = time.monotonic()  # of the last sign of life: ahead of each call, and while there is none
+        self.stopping = Event()  # set once `stop` was called
+        self._max_batch = max_batch
+        self._num_threads = num_threads
+        self._meter = Meter()
+        self._calls = Calls(max_batch, self._meter, self._tick)
+        self._shares = Shares()
+        self._arrivals: deque[RunningJob] = deque()
+        self._jobs: list[RunningJob] = []
+        self._waiting: list[Row] = []
+        self._batch: list[Row] = []
+        self._numbers = count()
+        self._lock = Lock()
+        self._wake = Event()
+        self._closed = False
+        self._thread = Thread(target=self._loop, name="engine", daemon=True)
+
+    def start(self) -> None:
+        """Start the engine's thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Hand every job back, within one call, and wait for the thread's end."""
+        self.stopping.set()
+        self._wake.set()
+        if self._thread.ident is None:
+            self._hand_back()
+        else:
+            self._thread.join()
+
+    def submit(
+        self,
+        job: Job[T],
+        *,
+        backbone: Backbone,
+        kind: Kind,
+        name: str,
+        deadline: float | None = None,
+        exact_bucket: int | None = None,
+        alone: bool = False,
+    ) -> Ticket[T]:
+        """Take a job; it joins at the next call.
+
+        `deadline` is a time of `time.monotonic`. `exact_bucket` pads all calls of the job to that many rows, so that
+        it is equal bit for bit in any company. The rows of an `alone` job share a batch with nobody.
+        """
+        if exact_bucket is not None and (bucket_for(exact_bucket) != exact_bucket or exact_bucket > self._max_batch):
+            raise InvalidInputError(
+                "exact_bucket", f"exact_bucket is {exact_bucket}; it must be a power of two up to {self._max_batch}"
+            )
+        ticket: Ticket[T] = Ticket(kind=kind, name=name, on_cancel=self._wake.set)
+        running = RunningJob(ticket, job, backbone, deadline, exact_bucket, alone)
+        with self._lock:
+            if self._closed:
+                ticket.fail(CancelReason.HANDED_BACK.error(name))
+            else:
+                self._arrivals.append(running)
+        self._wake.set()
+        return ticket
+
+    def stats(self) -> EngineStats:
+        """Return a copy of the counters."""
+        return self._meter.read(running=len(self._jobs), waiting_rows=len(self._waiting))
+
+    def _turn(self) -> None:
+        """Do one round: pick, run, resume. The whole engine is here."""
+        self._admit()
+        self._batch = self._pick()
+        results = self._run(self._batch)
+        self._resume(self._batch, results)
+
+    def _admit(self) -> None:
+        """Drop the jobs that must not go on and start those that have arrived."""
+        for job in list(self._jobs):
+            reason = job.stop_reason()
+            if reason is not None:
+                self._end(job, error=reason)
+        while self._arrivals:
+            job = self._arrivals.popleft()
+            self._jobs.append(job)
+            self._advance(job)
+
+    def _pick(self) -> list[Row]:
+        """Take the next call's rows from those that wait."""
+        if not self._waiting:
+            return []
+        batch = pick(self._waiting, self._shares, self._calls.limit)
+        self._waiting = [row for row in self._waiting if row not in batch]
+        return batch
+
+    def _run(self, batch: Sequence[Row]) -> list[Any]:
+        """Run the rows, charge their kinds with the time, and return each row's result or Failure."""
+        if not batch:
+            return []
+        started = time.perf_counter()
+        results = self._calls.run(batch)
+        seconds = (time.perf_counter() - started) / len(batch)
+        for row in batch:
+            self._shares.charge(row.kind, seconds)
+            self._meter.served(row.kind, seconds)
+        return results
+
+    def _resume(self, batch: Sequence[Row], results: Sequence[Any]) -> None:
+        """Give each row its result; jobs that have all of theirs go on to their next requests."""
+        for row, result in zip(batch, results, strict=True):
+            if row.job.ticket.done:
+                continue
+            if isinstance(result, Failure):
+                self._end(row.job, error=result.error)
+                continue
+            if isinstance(row.request, EncodePrompt):
+                self.prompts.put(row.job.backbone.hash, row.job.exact_bucket, row.request.text, result)
+            row.job.answer(row.slot, result)
+            if row.job.answered:
+                self._advance(row.job)
+
+    def _advance(self, job: RunningJob) -> None:
+        """Drive a job until it waits for a call or has ended."""
+        while job.answered:
+            reason = job.stop_reason()
+            if reason is not None:
+                return self._end(job, error=reason)
+            try:
+                for slot, request in enumerate(job.step()):
+                    self._ask(job, slot, request)
+            except StopIteration as stop:
+                return self._end(job, result=stop.value)
+            except BaseException as error:  # a job's SystemExit is no reason to end the engine
+                return self._end(job, error=error)
+        return None
+
+    def _ask(self, job: RunningJob, slot: int, request: Request) -> None:
+        """Answer at once what needs no call; everything else waits for one."""
+        if isinstance(request, Report):
+            job.ticket.report(request)
+            return job.answer(slot, None)
+        if isinstance(request, EncodePrompt):
+            cached = self.prompts.get(job.backbone.hash, job.exact_bucket, request.text)
+            if cached is not None:
+                return job.answer(slot, cached)
+        return self._waiting.append(Row(job, slot, request, next(self._numbers), group_of(job, request)))
+
+    def _end(self, job: RunningJob, *, result: Any = None, error: BaseException | None = None) -> None:
+        """Close a job, take its rows out of the queue, and tell its submitter."""
+        job.close()
+        self._waiting = [row for row in self._waiting if row.job is not job]
+        self._jobs.remove(job)
+        self._meter.ended("succeeded" if error is None else type(error).__name__)
+        if error is None:
+            job.ticket.succeed(result)
+        else:
+            job.ticket.fail(error)
+
+    def _loop(self) -> None:
+        if self._num_threads is not None:
+            torch.set_num_threads(self._num_threads)  # here, for OpenMP counts threads per calling thread
+        while not self.stopping.is_set():
+            self._tick()
+            try:
+                self._batch = []
+                self._turn()
+            except Exception as error:
+                log.exception("engine.turn_failed")
+                self._fail_turn(error)
+            if not self._jobs:
+                self._wake.wait(IDLE_TICK_S)
+            self._wake.clear()
+        self._hand_back()
+
+    def _tick(self) -> None:
+        self.last_tick = time.monotonic()
+
+    def _fail_turn(self, error: Exception) -> None:
+        """End the jobs that a bug in a turn concerns: those of the batch, or all if there was none yet."""
+        for job in {row.job for row in self._batch} or set(self._jobs):
+            if not job.ticket.done:
+                self._end(job, error=error)
+
+    def _hand_back(self) -> None:
+        """End everything as handed back, and whatever is submitted from now on."""
+        with self._lock:
+            self._closed = True
+            self._jobs.extend(self._arrivals)
+            self._arrivals.clear()
+        for job in list(self._jobs):
+            self._end(job, error=CancelReason.HANDED_BACK.error(job.ticket.name))

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from redis.exceptions import RedisError
+
+from core.claims import Claims
+from core.live import CANCELED
+from worker.runner import Runner
+
+STUCK_EXIT_CODE = 70  # EX_SOFTWARE: whoever supervises this process starts it again
+log = structlog.get_logger()
+
+
+class Heartbeat:
+    """Keeps a worker's leases, says that it lives, and listens for cancellations; two threads.
+
+    A worker whose engine has not ticked for too long renews nothing and exits: its jobs go to others.
+    """
+
+    def __init__(
+        self, runner: Runner, claims: Claims, *, every_s: float, stall_s: float, describe: Callable[[], dict[str, Any]]
+    ) -> None:
+        self.runner = runner
+        self.claims = claims
+        self.every_s = every_s
+        self.stall_s = stall_s
+        self.describe = describe
+        self._stop = threading.Event()
+
+    def start(self) -> None:
+        """Begin both threads."""
+        threading.Thread(target=self._beat_loop, name="heartbeat", daemon=True).start()
+        threading.Thread(target=self._listen_loop, name="cancellations", daemon=True).start()
+
+    def stop(self) -> None:
+        """End both threads at their next turn."""
+        self._stop.set()
+
+    def _beat_loop(self) -> None:
+        while not self._stop.wait(self.every_s):
+            if time.monotonic() - self.runner.engine.last_tick > self.stall_s:
+                log.error("engine.stuck", stall_s=self.stall_s)
+                os._exit(STUCK_EXIT_CODE)
+            try:
+                self.beat()
+            except Exception:  # without this thread all leases would run out
+                log.exception("heartbeat.failed")
+
+    def beat(self) -> None:
+        """Renew all leases once; a job whose lease another worker has is stopped here."""
+        for claim in self.runner.claims_now():
+            if not self.claims.renew(claim):
+                log.warning("lease.lost", job=claim.spec.id, attempt=claim.attempt)
+                self.runner.cancel(claim.spec.id)
+        try:
+            self.claims.store.live.beat(self.claims.worker_id, self.describe(), ttl_s=int(self.every_s * 3) + 1)
+        except RedisError as error:
+            log.warning("heartbeat.redis_away", error=str(error))
+
+    def _listen_loop(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._listen()
+            except RedisError as error:
+                log.warning("cancellations.redis_away", error=str(error))
+                self._stop.wait(1)
+
+    def _listen(self) -> None:
+        pubsub = self.claims.store.live.client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call] # redis-py
+        with pubsub:
+            pubsub.subscribe(CANCELED)
+            while not self._stop.is_set():
+                message = pubsub.get_message(timeout=0.5)
+                if message:
+                    self.runner.cancel(str(message["data"]))

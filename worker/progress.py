@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import time
+
+import structlog
+from redis.exceptions import RedisError
+
+from core.claims import Claim, Claims
+from core.diffusion.files import save_tensors
+from core.diffusion.requests import Report
+from core.errors import StorageUnavailableError
+from core.storage.base import ObjectMissingError
+
+WRITE_EVERY_S = 0.25
+SMOOTHING = 0.95  # one step's loss is mostly the luck of its timestep
+log = structlog.get_logger()
+
+
+class Progress:
+    """Writes down how far one attempt is: now and then to Redis, every few seconds a checkpoint to storage.
+
+    Both are best effort: an outage of either fails no job.
+    """
+
+    def __init__(self, claim: Claim, claims: Claims, *, checkpoint_s: float) -> None:
+        self.claim = claim
+        self.claims = claims
+        self.checkpoint_s = checkpoint_s
+        self.latest: Report | None = None
+        self._began: tuple[float, int] | None = None
+        self._loss: float | None = None
+        self._written = float("-inf")
+        self._kept = time.monotonic()
+
+    def note(self, report: Report) -> None:
+        """Take in one report."""
+        now = time.monotonic()
+        self.latest = report
+        self._began = self._began or (now, report.step)
+        if report.loss is not None:
+            self._loss = report.loss if self._loss is None else SMOOTHING * self._loss + (1 - SMOOTHING) * report.loss
+        if now - self._written >= WRITE_EVERY_S or report.step == report.steps:
+            self._written = now
+            self._write(report, now)
+        if now - self._kept >= self.checkpoint_s:
+            self.keep_checkpoint()
+
+    def keep_checkpoint(self) -> None:
+        """Write the latest checkpoint to storage, if there is a new one."""
+        self._kept = time.monotonic()
+        if self.latest is None or self.latest.checkpoint is None:
+            return
+        try:
+            self.claims.save_checkpoint(self.claim, self.latest.step, save_tensors(self.latest.checkpoint))
+        except (StorageUnavailableError, ObjectMissingError) as error:
+            log.warning("checkpoint.failed", job=self.claim.spec.id, error=str(error))
+
+    def _write(self, report: Report, now: float) -> None:
+        fields: dict[str, float] = {"step": report.step, "steps": report.steps}
+        if self._loss is not None:
+            fields["loss"] = round(self._loss, 5)
+        if self._began and report.step > self._began[1]:
+            per_step = (now - self._began[0]) / (report.step - self._began[1])
+            fields["eta_s"] = round(per_step * (report.steps - report.step), 1)
+        try:
+            self.claims.store.live.progress(self.claim.spec.id, self.claim.attempt, fields)
+        except RedisError as error:
+            log.warning("progress.failed", job=self.claim.spec.id, error=str(error))

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+from core.schemas import JobSpec
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return the versions of the libraries that a result depends on."""
+    return {name: version(name) for name in ("tailor", "torch", "diffusers", "transformers")}
+
+
+def receipt(spec: JobSpec, *, tail_sha256: str, device: str, dtype: str) -> dict[str, Any]:
+    """Return what is needed to make a result again; `request` can be posted as it is (with the picture, for a tail)."""
+    chosen = spec.personalize or spec.edit
+    params = chosen.model_dump(exclude_none=True) if chosen else {}
+    request = {"prompt": spec.prompt, "model": spec.model, "seed": spec.seed, **params}
+    if spec.kind == "edit":
+        request["tail_id"] = spec.tail_id
+    return {
+        "request": request,
+        "model_hash": spec.model_hash,
+        "tail_id": spec.tail_id,
+        "tail_sha256": tail_sha256,
+        "device": device,
+        "dtype": dtype,
+        "versions": versions(),
+    }

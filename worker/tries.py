@@ -1,0 +1,146 @@
+"""One try at a job: what it gives to the engine, and what it keeps of the result. Runs on a task's own thread."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from PIL import Image
+from torch import Tensor
+
+from core import keys
+from core.claims import Claim, Claims
+from core.diffusion import hiper
+from core.diffusion.backbone import Backbone
+from core.diffusion.files import load_tail, load_tensors, save_tensors, sha256_of, to_image, to_tensor
+from core.diffusion.requests import Job
+from core.errors import InvalidInputError, TailorError
+from core.images import to_png
+from core.schemas import JobEnd, JobSpec, JobStatus, utc_now
+from core.storage.base import Storage
+from worker.receipts import receipt
+
+
+class ModelChangedError(TailorError):
+    """The backbone under this name is no longer the one the job was accepted for."""
+
+    status, type, title = 409, "model-changed", "Model changed"
+
+
+class Try(Protocol):
+    """One try at a job of some kind."""
+
+    def job(self) -> Job[Any]:
+        """Return the generator for the engine."""
+
+    def keep(self, result: Any) -> JobEnd:
+        """Write what came out under this attempt's keys, and return the end that names them."""
+
+
+def make_try(claim: Claim, backbone: Backbone, claims: Claims) -> Try:
+    """Return the try for a claim; raises ModelChangedError when the backbone's weights are others now."""
+    spec = claim.spec
+    if backbone.hash != spec.model_hash:
+        detail = (
+            f"model {spec.model} was {spec.model_hash[:12]} when the job was accepted and is {backbone.hash[:12]} now"
+        )
+        raise ModelChangedError(detail)
+    return Personalization(claim, backbone, claims) if spec.kind == "personalize" else Edit(claim, backbone, claims)
+
+
+@dataclass(frozen=True)
+class Personalization:
+    """Learns the tail of the accepted picture."""
+
+    claim: Claim
+    backbone: Backbone
+    claims: Claims
+
+    def job(self) -> Job[Tensor]:
+        """Return the optimisation, going on from an earlier attempt's checkpoint if there is one."""
+        spec = self.claim.spec
+        if spec.personalize is None:
+            raise InvalidInputError("personalize", f"{spec.id} has no parameters")
+        saved = self.claims.load_checkpoint(self.claim)
+        return hiper.personalize(
+            image=_picture(self._storage, spec),
+            prompt=spec.prompt,
+            params=spec.personalize,
+            schedule=self.backbone.schedule,
+            seed=spec.seed,
+            checkpoint=load_tensors(saved) if saved else None,
+        )
+
+    def keep(self, result: Tensor) -> JobEnd:
+        """Write the tail."""
+        spec, key = self.claim.spec, self.claim.key("tail.safetensors")
+        metadata = {"tail_id": spec.tail_id, "model": spec.model, "model_hash": spec.model_hash, "prompt": spec.prompt}
+        self._storage.put(key, save_tensors({"tail": result}, metadata))
+        return _success(self.claim, self.backbone, sha256_of(result), tail_key=key)
+
+    @property
+    def _storage(self) -> Storage:
+        return self.claims.store.storage
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Samples pictures with a tail."""
+
+    claim: Claim
+    backbone: Backbone
+    claims: Claims
+
+    def job(self) -> Job[list[Tensor]]:
+        """Return the sampling."""
+        spec = self.claim.spec
+        if spec.edit is None:
+            raise InvalidInputError("edit", f"{spec.id} has no parameters")
+        return hiper.edit(
+            prompt=spec.prompt,
+            tail=self._tail(),
+            params=spec.edit,
+            schedule=self.backbone.schedule,
+            latent_shape=self.backbone.latent_shape,
+            seed=spec.seed,
+            source=_picture(self._storage, self._tail_spec()) if spec.edit.strength is not None else None,
+        )
+
+    def keep(self, result: list[Tensor]) -> JobEnd:
+        """Write the pictures as PNG files."""
+        results = [self.claim.key(f"{index}.png") for index in range(len(result))]
+        for key, image in zip(results, result, strict=True):
+            self._storage.put(key, to_png(to_image(image)), "image/png")
+        return _success(self.claim, self.backbone, sha256_of(self._tail()), result_keys=tuple(results))
+
+    def _tail(self) -> Tensor:
+        _, end = self.claims.store.tail_end(self.claim.spec.tail_id)
+        if end is None or end.tail_key is None:
+            raise InvalidInputError("tail_id", f"{self.claim.spec.tail_id} has no tail")
+        return load_tail(self._storage.get(end.tail_key), width=self.backbone.width)
+
+    def _tail_spec(self) -> JobSpec:
+        return self.claims.store.tail_end(self.claim.spec.tail_id)[0]
+
+    @property
+    def _storage(self) -> Storage:
+        return self.claims.store.storage
+
+
+def _picture(storage: Storage, spec: JobSpec) -> Tensor:
+    """Return the source picture (3, H, W) in -1..1; it was checked and fitted when the job was accepted."""
+    key = spec.picture_key or keys.picture(spec.id, "")
+    return to_tensor(Image.open(io.BytesIO(storage.get(key)), formats=["PNG"]).convert("RGB"))
+
+
+def _success(claim: Claim, backbone: Backbone, tail_sha256: str, **named: Any) -> JobEnd:
+    device, dtype = str(backbone.device), str(backbone.dtype).removeprefix("torch.")
+    return JobEnd(
+        job_id=claim.spec.id,
+        status=JobStatus.SUCCEEDED,
+        ended_at=utc_now(),
+        attempt=claim.attempt,
+        receipt=receipt(claim.spec, tail_sha256=tail_sha256, device=device, dtype=dtype),
+        **named,
+    )
