@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from api import problems
+from api.metrics import Metrics
+from api.middleware import RequestLog
+from api.problems import MEDIA_TYPE, ProblemDocument
+from api.routes import files, health, home, jobs, models, submit, tails
+from api.state import AppState, LifespanState
+from api.watcher import Watcher
+from core.config import Settings
+from core.live import connect_async
+from core.logs import configure_logs
+from core.services import open_services
+
+log = structlog.get_logger()
+
+DESCRIPTION = """Personalize: send one picture of a subject and get a *tail* of some kilobytes.
+Edit: send the tail and a prompt and get pictures of that subject.
+
+Every error is a problem document (RFC 9457) with a stable `type`. Both POSTs take an `Idempotency-Key`."""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Return the API; it opens storage and Redis only when it is started."""
+    app = FastAPI(
+        title="Tailor",
+        version=_version(),
+        description=DESCRIPTION,
+        lifespan=_lifespan_of(settings or Settings()),
+        responses={"default": {"description": "a problem", "content": {MEDIA_TYPE: {"schema": _problem_schema()}}}},
+    )
+    problems.install(app)
+    app.add_middleware(RequestLog)
+    for routes in (home, submit, jobs, tails, files, models, health):
+        app.include_router(routes.router)
+    return app
+
+
+def _lifespan_of(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[LifespanState]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[LifespanState]:  # noqa: ARG001 - Starlette passes it
+        configure_logs()
+        services = await run_in_threadpool(open_services, settings)
+        redis = connect_async(settings.redis_url)
+        watcher = Watcher(redis)
+        reading = asyncio.create_task(watcher.run(), name="watcher")
+        services.reconciler.start()
+        log.info("api.started", storage=settings.storage)
+        try:
+            yield {"app_state": AppState(services, redis, watcher, Metrics(services.live))}
+        finally:
+            await run_in_threadpool(services.reconciler.stop)
+            reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await reading
+            await redis.aclose()
+            log.info("api.stopped")
+
+    return lifespan
+
+
+def _problem_schema() -> dict[str, Any]:
+    schema = ProblemDocument.model_json_schema()
+    fields = schema.pop("$defs")["FieldProblem"]  # inlined: the document stands in no other schema
+    schema["properties"]["errors"]["anyOf"][0]["items"] = fields
+    return schema
+
+
+def _version() -> str:
+    try:
+        return version("tailor")
+    except PackageNotFoundError:  # run from a checkout that was never installed
+        return "0"
+
+
+app = create_app()

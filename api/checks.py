@@ -1,0 +1,111 @@
+"""What a request must satisfy: its fields, the recipe, the model's and the server's limits, the tail."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from api.bodies import Body
+from api.problems import field_errors
+from api.requests import EditFields, PersonalizeFields
+from core.errors import GoneError, InvalidInputError, NotFoundError, PromptTooLongError, QueueFullError, WrongModelError
+from core.schemas import EditParams, JobKind, JobSpec, JobStatus, ModelInfo, PersonalizeParams, Recipe, is_tail_id
+from core.services import Services
+
+F = TypeVar("F", bound=BaseModel)
+
+
+def parse(model: type[F], body: Body) -> F:
+    """Return the fields that were sent, each checked by itself; raises InvalidInputError with all that are wrong."""
+    try:
+        return model.model_validate(body.fields, strict=body.strict)
+    except ValidationError as error:
+        errors = field_errors(error.errors())
+        detail = "; ".join(f"{e['field']}: {e['detail']}" for e in errors)
+        raise InvalidInputError(errors[0]["field"], detail, errors=errors) from None
+
+
+def _recipe(info: ModelInfo, name: str) -> Recipe:
+    if name not in info.recipes:
+        known = ", ".join(info.recipes)
+        raise InvalidInputError("recipe", f"model {info.name!r} has no recipe {name!r}; there are: {known}")
+    return info.recipes[name]
+
+
+def _sent(fields: BaseModel, params: type[BaseModel]) -> dict[str, Any]:
+    return fields.model_dump(include=fields.model_fields_set & params.model_fields.keys())
+
+
+def personalize_params(services: Services, info: ModelInfo, fields: PersonalizeFields) -> PersonalizeParams:
+    """Return the recipe's parameters with what was sent in their place, within all limits."""
+    name = fields.recipe or info.default_recipe
+    recipe = _recipe(info, name).personalize
+    params = PersonalizeParams.model_validate(recipe.model_dump() | _sent(fields, PersonalizeParams) | {"recipe": name})
+    _check_limit("steps", params.steps, services.settings.max_steps)
+    _check_limit("positions", params.positions, info.sequence_length - 3)  # two markers and one token stay
+    if params.timestep_low > params.timestep_high:
+        raise InvalidInputError(
+            "timestep_low", f"timestep_low is {params.timestep_low}, over timestep_high, {params.timestep_high}"
+        )
+    return params
+
+
+def edit_params(services: Services, info: ModelInfo, tail: JobSpec, fields: EditFields) -> EditParams:
+    """Return the parameters of the asked-for or the tail's recipe with what was sent in their place."""
+    tails = tail.personalize.recipe if tail.personalize else info.default_recipe
+    name = fields.recipe or (tails if tails in info.recipes else info.default_recipe)
+    params = EditParams.model_validate(_recipe(info, name).edit.model_dump() | _sent(fields, EditParams))
+    _check_limit("num_images", params.num_images, services.settings.max_num_images)
+    return params
+
+
+def _check_limit(field: str, value: int, limit: int) -> None:
+    if value > limit:
+        raise InvalidInputError(field, f"{field} is {value}, over the limit of {limit}", limit=limit)
+
+
+def check_prompt(services: Services, info: ModelInfo, field: str, text: str, limit: int) -> None:
+    """Refuse a text that is blank, too long for the server or the model (`limit` tokens), or not a text."""
+    if not text.strip():
+        raise InvalidInputError(field, f"{field} is blank")
+    if len(text) > services.settings.max_prompt_chars:
+        limit_chars = services.settings.max_prompt_chars
+        raise InvalidInputError(field, f"{field} has {len(text)} characters, over the limit of {limit_chars}")
+    if any(unicodedata.category(char) in ("Cc", "Cs") for char in text):
+        raise InvalidInputError(field, f"{field} holds control characters")
+    tokens = services.registry.count_tokens(info, text)
+    if tokens > limit:
+        raise PromptTooLongError(field, tokens, limit)
+
+
+def check_room(services: Services, kind: JobKind) -> None:
+    """Refuse a job when too many of its kind wait."""
+    if services.jobs.queued(kind) >= services.settings.max_queued:
+        limit = services.settings.max_queued
+        raise QueueFullError(f"{limit} jobs of kind {kind} wait already", retry_after_s=30, limit=limit)
+
+
+def usable_tail(services: Services, tail_id: str) -> tuple[JobSpec, bool]:
+    """Return the personalization behind a tail and whether it is ready; refuse one that can't become ready."""
+    if not is_tail_id(tail_id):
+        raise NotFoundError(f"tail_id: there is no tail {tail_id}", field="tail_id")
+    try:
+        spec, end = services.jobs.tail_end(tail_id)
+    except (NotFoundError, GoneError) as error:
+        raise type(error)(f"tail_id: {error.detail}", field="tail_id") from error
+    if end is None or end.status is JobStatus.SUCCEEDED:
+        return spec, end is not None
+    reason = end.error.detail if end.error else f"its job was {end.status}"
+    raise InvalidInputError("tail_id", f"tail_id: {tail_id} can't be used: {reason}", status_of_tail=end.status)
+
+
+def tail_model(services: Services, tail: JobSpec, wanted: str | None) -> ModelInfo:
+    """Return the model that a tail was learned on, if it is still served and the request wants no other."""
+    if wanted is not None and wanted != tail.model:
+        raise WrongModelError("model", f"model: {tail.tail_id} was learned on {tail.model!r}, not on {wanted!r}")
+    info = services.registry.get(tail.model)
+    if info.hash != tail.model_hash:
+        raise WrongModelError("tail_id", f"tail_id: {tail.tail_id} was learned on another version of {tail.model!r}")
+    return info

@@ -1,0 +1,151 @@
+"""A job's events as server-sent events, replayed from its Redis Stream; from storage while Redis is away."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import AsyncIterator
+
+import structlog
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from starlette.concurrency import run_in_threadpool
+
+from api.bounded import AWAY, bounded
+from api.state import AppState
+from api.views import JobView, Links, job_view
+from core.errors import TailorError
+from core.live import events_key
+from core.schemas import JobStatus
+
+log = structlog.get_logger()
+HEARTBEAT_S = 15.0
+REREAD_S = 5.0  # storage is asked so often in any case, as a notice may get lost
+BATCH = 200
+END_ID = "end"  # the id of an end that the stream does not hold
+_STREAM_ID = re.compile(r"\d{1,19}-\d{1,19}")
+
+Entry = tuple[str, dict[str, str]]
+
+
+def is_end(entry: Entry) -> bool:
+    """Tell whether an event says that its job has ended."""
+    fields = entry[1]
+    return fields["type"] == "status" and JobStatus(json.loads(fields["data"])["status"]).ended
+
+
+async def resumes_after_the_end(state: AppState, job_id: str, last_id: str | None) -> bool:
+    """Tell whether a client that reconnects has already seen the end."""
+    if last_id is None or last_id == END_ID:
+        return last_id == END_ID
+    try:
+        newest: list[Entry] = await bounded(state.redis.xrevrange(events_key(job_id), count=1))
+    except AWAY:
+        return False
+    return bool(newest) and newest[0][0] == last_id and is_end(newest[0])
+
+
+class EventFeed:
+    """One client's stream of one job's events."""
+
+    def __init__(self, state: AppState, job_id: str, links: Links) -> None:
+        self._state = state
+        self._job_id = job_id
+        self._links = links
+        self._shown: JobView | None = None
+        self._sent_at = time.monotonic()
+
+    async def follow(self, last_id: str | None) -> AsyncIterator[bytes]:
+        """Yield events after `last_id` until the end; a snapshot comes first when the stream can't go on from there."""
+        try:
+            async for data in self._follow(last_id):
+                yield data
+        except TailorError as error:  # a client that comes back gets it as its answer
+            log.warning("events.broken_off", job=self._job_id, error=error.detail)
+
+    async def _follow(self, last_id: str | None) -> AsyncIterator[bytes]:
+        with self._state.watcher.watch(self._job_id) as watch:
+            after = last_id if last_id and _STREAM_ID.fullmatch(last_id) else None
+            if (newest := await self._lost_since(after)) is not None:
+                after = newest or None
+                yield await self._snapshot(after)
+                if self._ended():
+                    return
+            while True:
+                for entry in await self._read(after):
+                    after = entry[0]
+                    yield self._event(entry)
+                    if is_end(entry):
+                        return
+                if await watch.changed(REREAD_S):
+                    continue
+                async for data in self._meanwhile(after):
+                    yield data
+                if self._ended():
+                    return
+
+    def _ended(self) -> bool:
+        return self._shown is not None and self._shown.status.ended
+
+    async def _lost_since(self, after: str | None) -> str | None:
+        """Return None if the stream holds all that came after `after`; else its newest id, or "" without a stream."""
+        try:
+            key = events_key(self._job_id)
+            oldest: list[Entry] = await bounded(self._state.redis.xrange(key, count=1))
+            newest: list[Entry] = await bounded(self._state.redis.xrevrange(key, count=1))
+            if not newest:
+                return ""
+            complete = _order(oldest[0][0]) <= _order(after) if after else await self._untrimmed()
+        except AWAY:
+            return ""
+        return None if complete else newest[0][0]
+
+    async def _untrimmed(self) -> bool:
+        """Tell whether the stream still begins where the job began."""
+        info: dict[str, int] = await bounded(self._state.redis.xinfo_stream(events_key(self._job_id)))
+        return info["entries-added"] == info["length"]
+
+    async def _read(self, after: str | None) -> list[Entry]:
+        try:
+            start = f"({after}" if after else "-"
+            entries: list[Entry] = await bounded(self._state.redis.xrange(events_key(self._job_id), start, count=BATCH))
+        except AWAY:
+            return []
+        return entries
+
+    def _event(self, entry: Entry) -> bytes:
+        self._sent_at = time.monotonic()
+        return format_sse_event(id=entry[0], event=entry[1]["type"], data_str=entry[1]["data"])
+
+    async def _snapshot(self, event_id: str | None) -> bytes:
+        """Return the job as it is now; the id is the newest event that it covers: a client resumes behind it."""
+        self._shown = await self._view()
+        self._sent_at = time.monotonic()
+        event_id = END_ID if self._shown.status.ended else event_id
+        return format_sse_event(id=event_id, event="snapshot", data_str=self._shown.model_dump_json())
+
+    async def _meanwhile(self, after: str | None) -> AsyncIterator[bytes]:
+        """Yield what there is to say when no event came: a snapshot of what changed unseen, or a heartbeat."""
+        try:
+            view = await self._view()
+        except TailorError:
+            view = None  # storage is away too, or the job was deleted: the next connection will hear of it
+        changed = view is not None and view.status.ended
+        away = view is not None and not self._state.watcher.connected and view.status != self._last_status()
+        if changed or away:
+            yield await self._snapshot(after)
+        elif time.monotonic() - self._sent_at >= HEARTBEAT_S - REREAD_S / 2:
+            self._sent_at = time.monotonic()
+            yield KEEPALIVE_COMMENT
+
+    def _last_status(self) -> JobStatus | None:
+        return self._shown.status if self._shown else None
+
+    async def _view(self) -> JobView:
+        job = await run_in_threadpool(self._state.services.jobs.state, self._job_id)
+        return await run_in_threadpool(job_view, job, self._links)
+
+
+def _order(stream_id: str) -> tuple[int, int]:
+    time_ms, _, sequence = stream_id.partition("-")
+    return int(time_ms), int(sequence)

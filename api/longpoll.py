@@ -1,0 +1,45 @@
+"""`Prefer: wait=30`: an answer that waits until the job's status changes."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from starlette.concurrency import run_in_threadpool
+
+from api.bounded import AWAY, bounded
+from api.state import AppState
+from core.live import record_key
+from core.schemas import JobState, JobStatus
+
+MAX_WAIT_S = 60
+REREAD_S = 5.0  # storage is asked so often in any case, as a notice may get lost
+_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})\"?", re.IGNORECASE)
+
+
+def wanted_wait_s(prefer: str | None) -> int | None:
+    """Return the seconds of a Prefer header's `wait`, capped; None without one (an unknown preference is no error)."""
+    found = _WAIT.search(prefer or "")
+    return min(int(found[1]), MAX_WAIT_S) if found else None
+
+
+async def wait_for_change(state: AppState, job_id: str, wait_s: float) -> JobState:
+    """Return the job as soon as its status is another than now, or as it is after so many seconds."""
+    until = time.monotonic() + wait_s
+    with state.watcher.watch(job_id) as watch:
+        first = job = await run_in_threadpool(state.services.jobs.state, job_id)
+        while not job.status.ended and job.status == first.status and (left := until - time.monotonic()) > 0:
+            noticed = await watch.changed(min(left, REREAD_S))
+            if noticed and await _live_status(state, job_id) == first.status:
+                continue  # progress only
+            job = await run_in_threadpool(state.services.jobs.state, job_id)
+    return job
+
+
+async def _live_status(state: AppState, job_id: str) -> JobStatus | None:
+    """Return the live record's status, which costs storage nothing; None when Redis does not say."""
+    try:
+        status: str | None = await bounded(state.redis.hget(record_key(job_id), "status"))
+    except AWAY:
+        return None
+    return JobStatus(status) if status else None

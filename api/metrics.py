@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from redis.exceptions import RedisError
+
+from core.live import LiveStore
+from core.schemas import KINDS
+
+UNET = ["NoiseLoss", "PredictNoise"]  # the requests that are calls of the UNet
+
+
+class Metrics:
+    """What this process counts, and at each scrape what Redis knows of queues and workers."""
+
+    def __init__(self, live: LiveStore) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "tailor_http_requests", "Requests", ["method", "route", "status"], registry=self.registry
+        )
+        self.latency = Histogram(
+            "tailor_http_request_seconds",
+            "Time until the last byte of the answer",
+            ["method", "route"],
+            registry=self.registry,
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+        )
+        self.accepted = Counter("tailor_jobs_accepted", "Jobs accepted", ["kind"], registry=self.registry)
+        self.registry.register(FleetCollector(live))
+
+
+class FleetCollector(Collector):
+    """Queue lengths and the engines of all workers, read from Redis at each scrape.
+
+    They are gauges, totals too: a worker that leaves takes its part of a total with it.
+    """
+
+    def __init__(self, live: LiveStore) -> None:
+        self._live = live
+
+    def describe(self) -> list[Metric]:
+        """Return nothing, so that registering asks nothing of Redis."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield all of it; only `tailor_redis_up 0` while Redis is away."""
+        try:
+            queued = {kind: self._live.ready(kind) for kind in KINDS}
+            workers = self._live.workers()
+        except RedisError:
+            yield GaugeMetricFamily("tailor_redis_up", "Whether Redis answers", value=0)
+            return
+        yield GaugeMetricFamily("tailor_redis_up", "Whether Redis answers", value=1)
+        yield GaugeMetricFamily("tailor_workers", "Workers whose heart beats", value=len(workers))
+        lengths = GaugeMetricFamily("tailor_jobs_queued", "Jobs that wait for a slot", labels=["kind"])
+        for kind, length in queued.items():
+            lengths.add_metric([kind], length)
+        yield lengths
+        yield from engine_gauges([worker.get("engine") or {} for worker in workers])
+
+
+def engine_gauges(engines: list[dict[str, Any]]) -> Iterator[Metric]:
+    """Yield the engines' calls and rows by request, and the UNet's mean batch size, over all live workers.
+
+    `engines` are `worker.stats.EngineStats` as dictionaries.
+    """
+    calls = GaugeMetricFamily("tailor_engine_calls_total", "Batched calls", labels=["request"])
+    rows = GaugeMetricFamily("tailor_engine_rows_total", "Rows in batched calls, without padding", labels=["request"])
+    for request in sorted({name for engine in engines for name in engine.get("requests", {})}):
+        calls.add_metric([request], _total(engines, [request], "calls"))
+        rows.add_metric([request], _total(engines, [request], "rows"))
+    yield calls
+    yield rows
+    unet_calls = _total(engines, UNET, "calls")
+    mean = _total(engines, UNET, "rows") / unet_calls if unet_calls else 0.0
+    yield GaugeMetricFamily("tailor_engine_mean_batch_size", "Rows a UNet call, without padding", value=mean)
+    running = sum(engine.get("running", 0) for engine in engines)
+    yield GaugeMetricFamily("tailor_engine_running_jobs", "Jobs that the engines drive now", value=running)
+
+
+def _total(engines: list[dict[str, Any]], requests: list[str], count: str) -> float:
+    return sum(float(engine.get("requests", {}).get(name, {}).get(count, 0)) for engine in engines for name in requests)

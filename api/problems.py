@@ -1,0 +1,133 @@
+"""Every error as a problem document (RFC 9457) with a stable `type`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from core.errors import TailorError
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:tailor:problem:"
+
+# The types of errors that the framework raises before any of our code runs.
+_FRAMEWORK = {
+    400: ("malformed-request", "Malformed request"),
+    404: ("not-found", "Not found"),
+    405: ("method-not-allowed", "Method not allowed"),
+    413: ("payload-too-large", "Payload too large"),
+    415: ("unsupported-media-type", "Unsupported media type"),
+}
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field."""
+
+    field: str
+    detail: str
+
+
+class ProblemDocument(BaseModel):
+    """An error as RFC 9457 writes it; some types have more members, which docs/http.md lists."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=["urn:tailor:problem:invalid-input"])
+    title: str = Field(examples=["Invalid input"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["seed: Input should be less than 4294967296"])
+    instance: str = Field(examples=["/personalize"])
+    field: str | None = Field(None, description="the field that is wrong", examples=["seed"])
+    errors: list[FieldProblem] | None = Field(None, description="every wrong field, where several can be")
+
+
+class ProblemResponse(Response):
+    """A problem document. Written in ASCII, as a refused text may hold what UTF-8 cannot."""
+
+    media_type = MEDIA_TYPE
+
+    def render(self, content: Any) -> bytes:
+        """Return the document as bytes."""
+        return json.dumps(content).encode()
+
+
+class UnsupportedMediaTypeError(TailorError):
+    """The body is of a kind that this call does not take."""
+
+    status, type, title = 415, "unsupported-media-type", "Unsupported media type"
+
+
+class MalformedRequestError(TailorError):
+    """The body can't be parsed at all."""
+
+    status, type, title = 400, "malformed-request", "Malformed request"
+
+
+def problem(
+    path: str,
+    status: int,
+    type_: str,
+    title: str,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    **extra: Any,
+) -> ProblemResponse:
+    """Return one problem as a response; `extra` holds further members of the document."""
+    document = {"type": TYPE_PREFIX + type_, "title": title, "status": status, "detail": detail, "instance": path}
+    return ProblemResponse(document | extra, status_code=status, headers=headers)
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the app a problem document."""
+    app.add_exception_handler(TailorError, _tailor_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+
+
+def internal(path: str) -> ProblemResponse:
+    """Return what the caller hears of a bug: nothing of its inside."""
+    return problem(path, 500, "internal", "Internal error", "an unexpected error; the log has it under the request id")
+
+
+async def _tailor_error(request: Request, error: Exception) -> Response:
+    error = cast(TailorError, error)
+    headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s is not None else None
+    return problem(
+        request.url.path, error.status, error.type, error.title, error.detail, headers=headers, **error.extra
+    )
+
+
+async def _validation_error(request: Request, error: Exception) -> Response:
+    errors = field_errors(cast(RequestValidationError, error).errors())
+    detail = "; ".join(f"{e['field']}: {e['detail']}" for e in errors)
+    return problem(
+        request.url.path, 422, "invalid-input", "Invalid input", detail, field=errors[0]["field"], errors=errors
+    )
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    error = cast(HTTPException, error)
+    type_, title = _FRAMEWORK.get(error.status_code, (f"http-{error.status_code}", str(error.detail)))
+    return problem(request.url.path, error.status_code, type_, title, str(error.detail), headers=error.headers)
+
+
+def field_errors(errors: Any) -> list[dict[str, str]]:
+    """Return pydantic's errors as field and detail, without the refused values."""
+    named = ((".".join(str(part) for part in e["loc"] if part not in ("query", "path", "header")), e) for e in errors)
+    return [{"field": field, "detail": _said(field, e)} for field, e in named]
+
+
+def _said(field: str, error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return f"there is no field {field!r} here"
+    if error["type"] == "missing":
+        return "is required"
+    return str(error["msg"])

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Request, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+
+from api.events import EventFeed, resumes_after_the_end
+from api.longpoll import wait_for_change, wanted_wait_s
+from api.state import JobId, State, Use
+from api.views import JobView, Links, job_view, retry_after_s
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+Prefer = Annotated[str | None, Header(description="`wait=30`: answer when the status changes", examples=["wait=30"])]
+LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", description="go on after this event")]
+
+
+@router.get("/{job_id}")
+async def read_job(job_id: JobId, state: State, request: Request, response: Response, prefer: Prefer = None) -> JobView:
+    """Return a job: how far it is, and its results once it has succeeded."""
+    wait_s = wanted_wait_s(prefer)
+    job = await wait_for_change(state, job_id, wait_s or 0)
+    if wait_s is not None:
+        response.headers["Preference-Applied"] = f"wait={wait_s}"
+    if (seconds := retry_after_s(job)) is not None:
+        response.headers["Retry-After"] = str(seconds)
+    return await run_in_threadpool(job_view, job, Links.of(request, state.services))
+
+
+@router.delete("/{job_id}")
+def cancel_job(job_id: JobId, services: Use, request: Request) -> JobView:
+    """Cancel a job; one that has ended stays as it is."""
+    return job_view(services.jobs.cancel(job_id), Links.of(request, services))
+
+
+@router.get(
+    "/{job_id}/events",
+    response_class=StreamingResponse,
+    responses={
+        200: {"content": {"text/event-stream": {}}, "description": "events `snapshot`, `status` and `progress`"},
+        204: {"description": "the last event was the job's end: there is nothing more"},
+    },
+)
+async def job_events(job_id: JobId, state: State, request: Request, last_event_id: LastEventId = None) -> Response:
+    """Stream a job's events from its beginning, or from `Last-Event-ID` on, until it ends."""
+    await run_in_threadpool(state.services.jobs.spec, job_id)
+    if await resumes_after_the_end(state, job_id, last_event_id):
+        return Response(status_code=204)
+    feed = EventFeed(state, job_id, Links.of(request, state.services))
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # nginx would hold events back
+    return StreamingResponse(feed.follow(last_event_id), media_type="text/event-stream", headers=headers)

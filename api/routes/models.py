@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from api.state import Use
+from core.schemas import ModelInfo
+
+router = APIRouter(tags=["models"])
+
+
+@router.get("/models")
+def read_models(services: Use) -> list[ModelInfo]:
+    """Return the models that can be used now, the default one first, with their recipes."""
+    return services.registry.models()

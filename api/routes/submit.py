@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Request, Response
+
+from api.bodies import FORM_OVERHEAD, Body, body_reader
+from api.requests import edit_body, personalize_body
+from api.state import State, app_state
+from api.submission import Submission, submit_edit, submit_personalize
+from api.views import JobView, Links, job_view, retry_after_s
+
+router = APIRouter(tags=["jobs"])
+
+EDIT_MAX_BYTES = 256 * 1024
+
+
+def _picture_limit(request: Request) -> int:
+    # A data URI is a third longer than the picture in it.
+    return app_state(request).services.settings.max_picture_bytes * 4 // 3 + FORM_OVERHEAD
+
+
+WithPicture = Annotated[Body, Depends(body_reader(_picture_limit))]
+Small = Annotated[Body, Depends(body_reader(lambda _: EDIT_MAX_BYTES))]
+Key = Annotated[
+    str | None, Header(alias="Idempotency-Key", description="the same key and request again return the same job")
+]
+
+
+@router.post("/personalize", status_code=202, openapi_extra=personalize_body())
+def personalize(body: WithPicture, state: State, request: Request, response: Response, key: Key = None) -> JobView:
+    """Learn the subject of one picture: the answer names the tail that will hold it."""
+    return _accepted(submit_personalize(state.services, body, key), state, request, response)
+
+
+@router.post("/edit", status_code=202, openapi_extra=edit_body())
+def edit(body: Small, state: State, request: Request, response: Response, key: Key = None) -> JobView:
+    """Make pictures of a learned subject; an edit that comes before its tail is ready waits for it."""
+    return _accepted(submit_edit(state.services, body, key), state, request, response)
+
+
+def _accepted(submission: Submission, state: State, request: Request, response: Response) -> JobView:
+    job = submission.state
+    response.headers["Location"] = f"/jobs/{job.spec.id}"
+    if (seconds := retry_after_s(job)) is not None:
+        response.headers["Retry-After"] = str(seconds)
+    if submission.replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+        response.status_code = 200 if job.status.ended else 202
+    else:
+        state.metrics.accepted.labels(job.spec.kind).inc()
+    return job_view(job, Links.of(request, state.services))

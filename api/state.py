@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, TypedDict, cast
+
+import redis.asyncio
+from fastapi import Depends, Request
+from fastapi import Path as PathParameter
+
+from api.metrics import Metrics
+from api.watcher import Watcher
+from core.errors import NotFoundError
+from core.schemas import is_job_id, is_tail_id
+from core.services import Services
+
+
+@dataclass(frozen=True)
+class AppState:
+    """What every request may use; the lifespan makes it and ends it."""
+
+    services: Services
+    redis: redis.asyncio.Redis
+    watcher: Watcher
+    metrics: Metrics
+
+
+class LifespanState(TypedDict):
+    """What the lifespan hands to Starlette."""
+
+    app_state: AppState
+
+
+def app_state(request: Request) -> AppState:
+    """Return the app's state."""
+    return cast(AppState, request.state.app_state)
+
+
+def services(request: Request) -> Services:
+    """Return the services."""
+    return app_state(request).services
+
+
+def known_job_id(job_id: Annotated[str, PathParameter(examples=["job_0123456789abcdef01234567"])]) -> str:
+    """Return a job id of the right form; what has another form can't exist."""
+    if not is_job_id(job_id):
+        raise NotFoundError(f"there is no job {job_id}", id=job_id)
+    return job_id
+
+
+def known_tail_id(tail_id: Annotated[str, PathParameter(examples=["tail_0123456789abcdef01234567"])]) -> str:
+    """Return a tail id of the right form; what has another form can't exist."""
+    if not is_tail_id(tail_id):
+        raise NotFoundError(f"there is no tail {tail_id}", id=tail_id)
+    return tail_id
+
+
+State = Annotated[AppState, Depends(app_state)]
+Use = Annotated[Services, Depends(services)]
+JobId = Annotated[str, Depends(known_job_id)]
+TailId = Annotated[str, Depends(known_tail_id)]

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis.asyncio
+import structlog
+from redis.exceptions import RedisError
+
+from core.live import CHANGED
+
+log = structlog.get_logger()
+RETRY_S = 1.0
+PING_S = 10.0
+
+
+class Watch:
+    """Wakes one reader when its job changes."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self._changed = asyncio.Event()
+
+    def wake(self) -> None:
+        """Let the reader look again."""
+        self._changed.set()
+
+    async def changed(self, timeout_s: float) -> bool:
+        """Wait until the job changes: True; False when that has not been seen for so long.
+
+        Nobody sees anything while Redis is away: then the wait is at most `watcher.away_poll_s`.
+        """
+        limit = timeout_s if self._watcher.connected else min(timeout_s, self._watcher.away_poll_s)
+        try:
+            await asyncio.wait_for(self._changed.wait(), max(0.0, limit))
+        except TimeoutError:
+            return False
+        self._changed.clear()
+        return True
+
+
+class Watcher:
+    """The one Redis reader of this process: it tells long polls and event streams that their job has changed."""
+
+    def __init__(self, client: redis.asyncio.Redis, *, away_poll_s: float = 2.0) -> None:
+        self.away_poll_s = away_poll_s
+        self.connected = False
+        self._client = client
+        self._watches: dict[str, set[Watch]] = {}
+
+    @contextmanager
+    def watch(self, job_id: str) -> Iterator[Watch]:
+        """Watch a job for the length of the block."""
+        watch = Watch(self)
+        self._watches.setdefault(job_id, set()).add(watch)
+        try:
+            yield watch
+        finally:
+            self._watches[job_id].discard(watch)
+            if not self._watches[job_id]:
+                del self._watches[job_id]
+
+    async def run(self) -> None:
+        """Read until canceled; come back by itself after an outage."""
+        while True:
+            try:
+                await self._read()
+            except (RedisError, OSError) as error:
+                log.warning("watcher.redis_away", error=str(error))
+            finally:
+                self.connected = False
+            self._wake_all()
+            await asyncio.sleep(RETRY_S)
+
+    async def _read(self) -> None:
+        async with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:
+            await pubsub.subscribe(CHANGED)
+            self.connected = True
+            self._wake_all()  # something may have changed before
+            while True:
+                message = await pubsub.get_message(timeout=PING_S)
+                if message is not None and message["type"] == "message":
+                    for watch in self._watches.get(message["data"], ()):
+                        watch.wake()
+
+    def _wake_all(self) -> None:
+        for watches in self._watches.values():
+            for watch in watches:
+                watch.wake()
