@@ -1,0 +1,1 @@
+"""How the embedded model is made: drawings, captions, training, judges, measurements."""

@@ -1,0 +1,128 @@
+import argparse
+import json
+from collections.abc import Callable
+
+from pretrain.evaluate import evaluate, show
+from pretrain.export import export, reopen
+from pretrain.judging import train_judges
+from pretrain.latents import encode_pictures
+from pretrain.parallel import run_parallel
+from pretrain.pictures import draw_pictures
+from pretrain.sheet import contact_sheet
+from pretrain.tailing import try_tails
+from pretrain.text import train_text
+from pretrain.tokenizer import train_tokenizer
+from pretrain.training import Budget
+from pretrain.unet import train_unet
+from pretrain.vae import train_vae
+
+Options = argparse.Namespace
+HELD_OUT_PICTURES = 2000
+
+
+def _budget(options: Options, minutes: float) -> Budget:
+    if options.steps is not None:
+        return Budget(steps=options.steps, anneal=options.anneal)
+    return Budget(minutes=minutes if options.minutes is None else options.minutes, anneal=options.anneal)
+
+
+def sheet(options: Options) -> None:
+    """Write a contact sheet of drawings."""
+    options.work.mkdir(parents=True, exist_ok=True)
+    contact_sheet(options.work / "sheet.png", min(options.count, 96), options.split)
+
+
+def draw(options: Options) -> None:
+    """Draw the pictures to train with, and those held out."""
+    held_out = min(options.pictures, HELD_OUT_PICTURES)
+    draw_pictures(options.work, "development", held_out, options.processes)
+    draw_pictures(options.work, "test", held_out, options.processes)
+    draw_pictures(options.work, "pretraining", options.pictures, options.processes)
+
+
+def begin(options: Options) -> None:
+    """Take up an exported model: put its parts where the other stages look for what was trained so far."""
+    reopen(options.out, options.work)
+
+
+def tokenizer(options: Options) -> None:
+    """Learn the pieces of words."""
+    train_tokenizer(options.work)
+
+
+def vae(options: Options) -> None:
+    """Train the VAE."""
+    run_parallel(train_vae, options.processes, options.work, _budget(options, 60))
+
+
+def decoder(options: Options) -> None:
+    """Train the VAE's decoder on, its latents left as they are."""
+    run_parallel(train_vae, options.processes, options.work, _budget(options, 20), True)
+
+
+def text(options: Options) -> None:
+    """Train the text encoder on captions."""
+    run_parallel(train_text, 1, options.work, _budget(options, 8))
+
+
+def latents(options: Options) -> None:
+    """Encode the pictures and captions."""
+    for split in ("development", "pretraining"):
+        encode_pictures(options.work, split, options.pictures)
+
+
+def unet(options: Options) -> None:
+    """Train the UNet."""
+    run_parallel(train_unet, options.processes, options.work, _budget(options, 180), options.rate)
+
+
+def judges(options: Options) -> None:
+    """Train the two judges."""
+    train_judges(options.work, _budget(options, 15), options.processes)
+
+
+def write(options: Options) -> None:
+    """Write the trained model as a pipeline folder."""
+    export(options.work, options.out)
+
+
+def measure(options: Options) -> None:
+    """Measure a pipeline folder against the bars."""
+    evaluate(options.out, options.work, options.count, options.split, options.processes)
+
+
+def tails(options: Options) -> None:
+    """Try HiPer on a few individuals."""
+    scores = try_tails(options.out, options.work / "tails.png", options.split, min(options.count, 12))
+    print(json.dumps(scores, indent=2))
+
+
+def samples(options: Options) -> None:
+    """Write a sheet of samples of the exported model."""
+    show(options.out, options.work / "samples.png", options.split)
+
+
+def everything(options: Options) -> None:
+    """Run every stage from nothing to the exported model; stages that were finished are taken up, not repeated."""
+    for stage in (draw, tokenizer, vae, text, latents, unet, decoder, judges, write, measure):
+        print(f"== {stage.__name__}", flush=True)
+        stage(options)
+
+
+STAGES: dict[str, Callable[[Options], None]] = {
+    "all": everything,
+    "begin": begin,
+    "decoder": decoder,
+    "draw": draw,
+    "evaluate": measure,
+    "export": write,
+    "judges": judges,
+    "latents": latents,
+    "samples": samples,
+    "sheet": sheet,
+    "tails": tails,
+    "text": text,
+    "tokenizer": tokenizer,
+    "unet": unet,
+    "vae": vae,
+}
