@@ -1,0 +1,31 @@
+# make demo   one picture in, edits of it out: demo.png           make up     the server, until Ctrl-C
+# make test   all tests                                           make lint   ruff and mypy
+# Variables: PYTHON=/path/to/python3.12; TORCH_INDEX=the URL of PyTorch's index of CPU builds (Linux without a GPU:
+# 200 MB in place of several GB); ARGS="..." for pytest, tailor up or tailor demo.
+PYTHON ?=
+TORCH_INDEX ?=
+ARGS ?=
+export PYTHON TORCH_INDEX
+
+.PHONY: demo up test lint venv clean
+
+demo: venv
+	@.venv/bin/tailor demo $(ARGS)
+
+up: venv
+	@.venv/bin/tailor up $(ARGS)
+
+test: venv
+	@.venv/bin/python -m pytest -q --durations=10 $(ARGS)
+
+lint: venv
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+venv:
+	@sh scripts/install.sh
+
+clean:
+	rm -rf build dist demo demo.png *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A quantity measured several times: median, least and most."""
+
+    median: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Return the spread of some measurements."""
+        return cls(statistics.median(values), min(values), max(values))
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({self.least:.2f}-{self.most:.2f})"
+
+
+def machine() -> dict[str, str]:
+    """Return what a figure depends on beside the code."""
+    return {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "python": platform.python_version(),
+        "threads": str(torch.get_num_threads()),
+        "load": " ".join(f"{load:.1f}" for load in os.getloadavg()),
+        **{name: version(name) for name in ("torch", "diffusers", "transformers")},
+    }
+
+
+def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table under the machine it was measured on."""
+    table = Table(*columns, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    console = Console(width=120)
+    console.print("  ".join(f"{name} {value}" for name, value in machine().items()))
+    console.print(table)
+
+
+def write(folder: Path, name: str, rows: Sequence[object]) -> None:
+    """Write dataclass rows with the machine's facts as JSON."""
+    folder.mkdir(parents=True, exist_ok=True)
+    document = {"machine": machine(), "rows": [asdict(row) for row in rows]}  # type: ignore[call-overload] # dataclasses
+    (folder / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n")

@@ -1,0 +1,161 @@
+"""How many steps of jobs one engine does a second, against one job at a time and against the bare model.
+
+`python -m bench.throughput` takes some minutes; nothing else should run on the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import torch
+
+from bench.report import Spread, show, write
+from core.config import REPOSITORY
+from core.diffusion import hiper
+from core.diffusion.backbone import Backbone, load_backbone
+from core.diffusion.requests import Job
+from core.diffusion.stack import stack_conditioning
+from core.recipes import recipes_for
+from worker.engine import Engine
+from worker.policy import Kind
+
+PROMPT = "a standing dog"
+CRITTERS = REPOSITORY / "models" / "critters"
+
+
+@dataclass(frozen=True)
+class Row:
+    """Steps a second at one number of concurrent jobs; a step of an edit is two rows of the UNet."""
+
+    kind: Kind
+    jobs: int
+    engine: Spread
+    bare: Spread
+    share_of_bare: Spread
+    times_one_at_a_time: Spread
+    share_in_model_calls: Spread
+
+
+def make_job(backbone: Backbone, kind: Kind, steps: int, seed: int) -> Job[Any]:
+    """Return a job of so many steps with the embedded model's fast recipe."""
+    recipe = recipes_for(CRITTERS)["fast"]
+    if kind == "personalize":
+        image = torch.rand(3, backbone.image_size, backbone.image_size, generator=torch.Generator().manual_seed(seed))
+        params = recipe.personalize.model_copy(update={"steps": steps})
+        return hiper.personalize(
+            image=image * 2 - 1, prompt=PROMPT, params=params, schedule=backbone.schedule, seed=seed
+        )
+    edit = recipe.edit.model_copy(update={"num_inference_steps": steps})
+    tail = backbone.encode_prompt([PROMPT])[0].tail(recipe.personalize.positions)
+    return hiper.edit(
+        prompt=PROMPT, tail=tail, params=edit, schedule=backbone.schedule, latent_shape=backbone.latent_shape, seed=seed
+    )
+
+
+def engine_rate(backbone: Backbone, kind: Kind, jobs: int, steps: int, *, at_once: bool) -> tuple[float, float]:
+    """Return steps a second of so many jobs in one engine, and the share of the time spent in model calls."""
+    engine = Engine(num_threads=torch.get_num_threads())
+    engine.start()
+    began = time.perf_counter()
+    tickets = []
+    for seed in range(jobs):
+        tickets.append(
+            engine.submit(make_job(backbone, kind, steps, seed), backbone=backbone, kind=kind, name=str(seed))
+        )
+        if not at_once:
+            tickets[-1].result()
+    for ticket in tickets:
+        ticket.result()
+    seconds = time.perf_counter() - began
+    calls = sum(call.seconds for name, call in engine.stats().requests.items() if name != "AdamStep")
+    engine.stop()
+    return jobs * steps / seconds, calls / seconds
+
+
+def bare_rate(backbone: Backbone, kind: Kind, jobs: int, calls: int) -> float:
+    """Return steps a second of nothing but the model's calls at the batch that so many jobs make."""
+    rows = jobs if kind == "personalize" else 2 * jobs
+    latents, timesteps = torch.randn(rows, *backbone.latent_shape), torch.full((rows,), 300)
+    sequences = stack_conditioning(backbone.encode_prompt([PROMPT] * rows))
+    gradient = kind == "personalize"
+    began = time.perf_counter()
+    for _ in range(calls):
+        sequence = sequences.sequence.clone().requires_grad_(gradient)
+        with torch.set_grad_enabled(gradient):
+            output = backbone.predict(latents, timesteps, type(sequences)(sequence))
+            if gradient:
+                torch.autograd.grad(output.square().mean(), sequence)
+    return jobs * calls / (time.perf_counter() - began)
+
+
+def measure(backbone: Backbone, kind: Kind, jobs: int, *, steps: int, repeats: int) -> Row:
+    """Measure engine, one at a time and the bare model alternately, so that a change of the machine meets all three."""
+    engine, bare, alone, inside = [], [], [], []
+    for _ in range(repeats):
+        bare.append(bare_rate(backbone, kind, jobs, steps))
+        rate, share = engine_rate(backbone, kind, jobs, steps, at_once=True)
+        engine.append(rate)
+        inside.append(share)
+        alone.append(engine_rate(backbone, kind, min(jobs, 2), steps, at_once=False)[0])
+    return Row(
+        kind,
+        jobs,
+        Spread.of(engine),
+        Spread.of(bare),
+        Spread.of([e / b for e, b in zip(engine, bare, strict=True)]),
+        Spread.of([e / a for e, a in zip(engine, alone, strict=True)]),
+        Spread.of(inside),
+    )
+
+
+def plot(rows: list[Row], path: Path) -> None:
+    """Draw steps a second over concurrent jobs, engine and bare model."""
+    mpl.use("agg")
+    from matplotlib import pyplot  # noqa: PLC0415 - the backend must be chosen first
+
+    figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.5))
+    for axis, kind in zip(axes, ("personalize", "edit"), strict=True):
+        mine = [row for row in rows if row.kind == kind]
+        lines: list[tuple[str, Callable[[Row], Spread]]] = [("engine", lambda r: r.engine), ("bare", lambda r: r.bare)]
+        for label, of in lines:
+            axis.plot([row.jobs for row in mine], [of(row).median for row in mine], marker="o", label=label)
+        axis.set(title=kind, xlabel="concurrent jobs", ylabel="steps a second", ylim=(0, None))
+        axis.legend()
+    figure.tight_layout()
+    figure.savefig(path)
+
+
+def main() -> None:
+    """Measure both kinds at several numbers of jobs; print the table, write JSON and a plot."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default=str(CRITTERS))
+    parser.add_argument("--jobs", type=int, nargs="+", default=[1, 2, 4, 8, 16])
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path("build/bench"))
+    options = parser.parse_args()
+    backbone = load_backbone(options.model, name="bench")
+    kinds: tuple[Kind, ...] = ("personalize", "edit")
+    bare_rate(backbone, "personalize", 2, 3)  # warm
+    rows = [
+        measure(backbone, kind, jobs, steps=options.steps, repeats=options.repeats)
+        for kind in kinds
+        for jobs in options.jobs
+    ]
+    columns = ["kind", "jobs", "engine, steps/s", "bare model", "engine / bare", "x one at a time", "in model calls"]
+    cells = [
+        (r.kind, r.jobs, r.engine, r.bare, r.share_of_bare, r.times_one_at_a_time, r.share_in_model_calls) for r in rows
+    ]
+    show("throughput of one engine: median (min-max)", columns, cells)
+    write(options.out, "throughput", rows)
+    plot(rows, options.out / "throughput.png")
+
+
+if __name__ == "__main__":
+    main()

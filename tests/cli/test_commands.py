@@ -1,0 +1,148 @@
+"""The commands against the real API over TCP, with a worker that only pretends to learn."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from cli.main import app
+from core.claims import Claims
+from core.services import Services
+from tests.api.serving import PretendingWorker, picture
+
+
+@pytest.fixture
+def url(api: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The server's URL, also in TAILOR_URL."""
+    monkeypatch.setenv("TAILOR_URL", str(api.base_url))
+    return str(api.base_url)
+
+
+@pytest.fixture
+def dog(tmp_path: Path) -> str:
+    path = tmp_path / "dog.png"
+    path.write_bytes(picture())
+    return str(path)
+
+
+def tailor(*words: str) -> Result:
+    return CliRunner().invoke(app, list(words))
+
+
+def send(dog: str) -> dict[str, str]:
+    """Send a personalization without waiting for it."""
+    job: dict[str, str] = json.loads(tailor("personalize", dog, "a standing dog", "--no-wait", "--json").stdout)
+    return job
+
+
+def test_personalize_sends_its_options_and_prints_the_tail_as_the_last_line(
+    url: str, dog: str, api: httpx.Client
+) -> None:
+    options = ("--recipe", "paper", "--steps", "12", "--seed", "3")
+    done = tailor("personalize", dog, "a standing dog", "--no-wait", *options)
+    assert done.exit_code == 0
+    tail_id = done.stdout.splitlines()[-1]
+    job = api.get(f"/jobs/{tail_id.replace('tail_', 'job_')}").json()
+    assert (job["prompt"], job["seed"], job["tail_id"]) == ("a standing dog", 3, tail_id)
+    assert (job["parameters"]["recipe"], job["parameters"]["steps"]) == ("paper", 12)
+
+
+def test_edit_waits_for_the_end_and_saves_pictures_and_receipt(
+    url: str, dog: str, tmp_path: Path, worker: PretendingWorker, services: Services
+) -> None:
+    learned = send(dog)
+    worker.succeed(worker.take(learned["id"]))
+    sent: list[Result] = []
+    command = ("edit", learned["tail_id"], "a sitting dog", "-n", "2", "-o", str(tmp_path / "out"))
+    waiting = threading.Thread(target=lambda: sent.append(tailor(*command)))
+    waiting.start()
+    claims = Claims(services.jobs, "pretender")
+    while (claim := claims.take("edit")) is None:
+        assert waiting.is_alive()  # the edit is on its way through another thread
+    worker.progress(claim, 1, 2)
+    worker.succeed(claim)
+    waiting.join()
+    assert sent[0].exit_code == 0
+    files = [Path(line) for line in sent[0].stdout.splitlines()]
+    assert [file.name for file in files] == [
+        f"{claim.spec.id}_0.png",
+        f"{claim.spec.id}_1.png",
+        f"{claim.spec.id}.json",
+    ]
+    assert files[0].read_bytes() == picture("red")
+    assert json.loads(files[2].read_text()) == {"model": "critters"}
+
+
+def test_a_job_that_fails_is_exit_code_1_and_one_line_that_says_why(
+    url: str, dog: str, worker: PretendingWorker
+) -> None:
+    command = [sys.executable, "-m", "cli", "personalize", dog, "a standing dog"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        job_id = process.stderr.readline().split()[0]
+        worker.fail(worker.take(job_id), "the loss is not finite")
+        stdout, stderr = process.communicate()
+    assert process.returncode == 1
+    assert stdout == ""
+    assert stderr.splitlines()[-1] == f"tailor: {job_id} failed: the loss is not finite"
+
+
+def test_ctrl_c_while_waiting_says_that_the_job_goes_on_and_how_to_look_and_cancel(
+    url: str, dog: str, api: httpx.Client
+) -> None:
+    command = [sys.executable, "-m", "cli", "personalize", dog, "a standing dog"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        job_id = process.stderr.readline().split()[0]
+        os.kill(process.pid, signal.SIGINT)
+        _, stderr = process.communicate()
+    assert process.returncode == 130
+    assert f"`tailor status {job_id}`" in stderr
+    assert f"`tailor cancel {job_id}`" in stderr
+    assert api.get(f"/jobs/{job_id}").json()["status"] == "queued"
+    assert "canceled" in tailor("cancel", job_id).stdout
+
+
+def test_status_shows_a_job_and_the_server(url: str, dog: str) -> None:
+    job = send(dog)
+    shown = tailor("status", job["id"])
+    assert shown.stdout.startswith(f"{job['id']} personalize queued")
+    server = json.loads(tailor("status", "--json").stdout)
+    assert (server["url"], server["ready"], server["models"]) == (url.rstrip("/"), True, ["critters"])
+
+
+def test_models_lists_what_the_workers_have_published(url: str) -> None:
+    assert tailor("models").stdout.startswith("critters")
+
+
+def test_a_refused_request_is_exit_code_2_and_the_servers_own_words(url: str, dog: str) -> None:
+    done = tailor("personalize", dog, "dog " * 60)
+    assert done.exit_code == 2
+    assert "27 fit before the tail (422)" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_unknown_job_is_exit_code_2(url: str) -> None:
+    done = tailor("status", "job_" + "0" * 24)
+    assert (done.exit_code, "404" in done.stderr) == (2, True)
+
+
+def test_no_server_is_exit_code_3_and_one_line_that_says_how_to_start_one(dog: str) -> None:
+    done = tailor("personalize", dog, "a standing dog", "--url", "http://127.0.0.1:1")
+    assert done.exit_code == 3
+    assert done.stderr == "tailor: no Tailor server answers at http://127.0.0.1:1; start one with `tailor up`\n"
+
+
+def test_a_url_without_scheme_is_exit_code_2() -> None:
+    done = tailor("status", "--url", "localhost:8000")
+    assert (done.exit_code, "http://" in done.stderr) == (2, True)

@@ -1,0 +1,187 @@
+"""Every path, command, port and name in the compose file and the Dockerfiles exists in the repository."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+
+from core.config import Settings
+from tests.deployment.files import DOCKERFILES, REPOSITORY, arguments, compose, text, variables
+
+SERVICES = sorted(compose()["services"])
+FILES = ("docker-compose.yml", ".env.example", *DOCKERFILES)
+
+
+def service(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = compose()["services"][name]
+    return found
+
+
+def requirements(*extras: str) -> set[str]:
+    printed = subprocess.run(
+        [sys.executable, "scripts/requirements.py", *extras], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout
+    return {Requirement(line).name for line in printed.splitlines()}
+
+
+def run_in_image(dockerfile: str, script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run Python where only what the Dockerfile copies can be imported, and torch only in the worker's."""
+    blocked = {"api", "core", "worker", "cli", "bench", "pretrain"}
+    blocked |= set() if dockerfile == "Dockerfile.worker" else {"torch", "diffusers", "transformers"}
+    for copied in arguments(dockerfile, "COPY"):
+        for source in map(Path, copied.split()[:-1]):
+            (folder / source.name).symlink_to(REPOSITORY / source)
+            blocked.discard(source.name)
+    block = f"import sys; sys.path.insert(0, {str(folder)!r}); sys.modules.update(dict.fromkeys({blocked!r}))"
+    command = [sys.executable, "-I", "-c", f"{block}\n{script}"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_tailor_variable_is_a_setting(name: str) -> None:
+    known = {f"TAILOR_{field.upper()}" for field in Settings.model_fields}
+    assert variables(name) <= known
+
+
+def test_every_variable_of_compose_is_explained_in_the_example_environment() -> None:
+    used = set(re.findall(r"\$\{([A-Z0-9_]+)", text("docker-compose.yml")))
+    assert used == set(re.findall(r"^([A-Z0-9_]+)=", text(".env.example"), flags=re.MULTILINE))
+
+
+def test_the_example_environment_repeats_the_defaults_of_compose() -> None:
+    defaults = dict(re.findall(r"\$\{([A-Z0-9_]+):-([^}]*)\}", text("docker-compose.yml")))
+    assert defaults == dict(re.findall(r"^([A-Z0-9_]+)=(.*)$", text(".env.example"), flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_settings_of_every_service_are_accepted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "build" not in service(name):
+        assert name in ("redis", "s3")
+        return
+    for variable, value in service(name)["environment"].items():
+        monkeypatch.setenv(variable, re.sub(r"\$\{[A-Z0-9_]+:-([^}]*)\}", r"\1", value))
+    settings = Settings(_env_file=None)
+    assert settings.storage.startswith("s3://")
+    assert settings.redis_url.startswith("redis://redis:")
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_has_a_health_check(name: str) -> None:
+    build = service(name).get("build")
+    assert "healthcheck" in service(name) or arguments(build["dockerfile"], "HEALTHCHECK")
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_waits_for_services_that_exist_and_are_healthy(name: str) -> None:
+    for other, condition in service(name).get("depends_on", {}).items():
+        assert other in SERVICES
+        assert condition == {"condition": "service_healthy"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_volume_is_declared_and_mounted_where_its_service_writes(name: str) -> None:
+    for volume in service(name).get("volumes", []):
+        source, target = volume.split(":")
+        assert source in compose()["volumes"]
+        build = service(name).get("build")
+        writes_to = f"HF_HOME={target}" in arguments(build["dockerfile"], "ENV") if build else target == "/data"
+        assert writes_to
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_build_names_a_dockerfile_and_arguments_that_it_takes(name: str) -> None:
+    build = service(name).get("build")
+    if build is None:
+        assert re.fullmatch(r"[a-z0-9/]+:[0-9.]+", service(name)["image"]), "a fixed version"
+        return
+    assert build["dockerfile"] in DOCKERFILES
+    taken = {argument.partition("=")[0] for argument in arguments(build["dockerfile"], "ARG")}
+    assert set(build.get("args", {})) <= taken
+
+
+def test_the_published_ports_are_those_that_the_servers_listen_on() -> None:
+    command = json.loads(arguments("Dockerfile.api", "CMD")[0])
+    listens = command[command.index("--port") + 1]
+    assert service("api")["ports"][0].endswith(f":{listens}")
+    assert arguments("Dockerfile.api", "EXPOSE") == [listens]
+    assert f":{listens}/healthz" in arguments("Dockerfile.api", "HEALTHCHECK")[0]
+    assert service("s3")["ports"][0].endswith(":8333")
+    assert service("api")["environment"]["TAILOR_S3_ENDPOINT_URL"] == "http://s3:8333"
+
+
+def test_redis_keeps_its_data_and_evicts_nothing() -> None:
+    command = shlex.split(service("redis")["command"])
+    options = dict(zip(command[1::2], command[2::2], strict=True))
+    assert options["--appendonly"] == "yes"
+    assert options["--maxmemory-policy"] == "noeviction"
+
+
+def test_the_bucket_that_the_s3_server_makes_is_the_one_that_storage_uses() -> None:
+    assert "-bucket=tailor" in service("s3")["command"].split()
+    assert "TAILOR_STORAGE:-s3://tailor}" in text("docker-compose.yml")
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES)
+def test_every_copied_path_exists_and_reaches_the_builder(dockerfile: str) -> None:
+    allowed = [line[1:] for line in text(".dockerignore").splitlines() if line.startswith("!")]
+    for copied in arguments(dockerfile, "COPY"):
+        *sources, _target = copied.split()
+        for source in sources:
+            assert (REPOSITORY / source).exists(), source
+            assert any(fnmatch.fnmatch(source.split("/")[0], pattern) for pattern in allowed), source
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES)
+def test_images_run_as_an_ordinary_user_and_get_sigterm_themselves(dockerfile: str) -> None:
+    assert arguments(dockerfile, "USER") == ["10001"]
+    assert isinstance(json.loads(arguments(dockerfile, "CMD")[0]), list)
+
+
+@pytest.mark.parametrize("dockerfile", DOCKERFILES)
+def test_images_have_a_supported_python(dockerfile: str) -> None:
+    version = arguments(dockerfile, "FROM")[0].removeprefix("python:").removesuffix("-slim")
+    assert (3, 11) <= tuple(int(part) for part in version.split(".")) < (3, 14)
+
+
+def test_the_api_image_installs_no_torch_and_the_worker_image_does() -> None:
+    heavy = {"torch", "diffusers", "transformers"}
+    assert "requirements.py > " in arguments("Dockerfile.api", "RUN")[0]
+    assert not requirements() & heavy
+    assert any("requirements.py worker > " in run for run in arguments("Dockerfile.worker", "RUN"))
+    assert requirements("worker") >= heavy
+
+
+def test_the_api_starts_from_what_its_image_holds(tmp_path: Path) -> None:
+    command = json.loads(arguments("Dockerfile.api", "CMD")[0])
+    module, _, attribute = command[1].partition(":")
+    done = run_in_image("Dockerfile.api", f"import {module}\nprint(callable({module}.{attribute}))", tmp_path)
+    assert done.stdout == "True\n", done.stderr
+
+
+def test_the_worker_and_its_health_check_start_from_what_the_image_holds(tmp_path: Path) -> None:
+    assert json.loads(arguments("Dockerfile.worker", "CMD")[0]) == ["python", "-m", "worker"]
+    assert arguments("Dockerfile.worker", "HEALTHCHECK")[0].endswith('CMD ["python", "worker_health.py"]')
+    imports = "import worker.app, core.config, core.live\nfrom importlib.util import find_spec\n"
+    imports += "print(find_spec('worker.__main__').name)"
+    done = run_in_image("Dockerfile.worker", imports, tmp_path)
+    assert done.stdout.endswith("worker.__main__\n"), done.stderr
+
+
+def test_every_dependency_is_pinned_within_what_pyproject_asks() -> None:
+    pins = dict(line.split("==") for line in text("constraints.txt").splitlines() if not line.startswith("#"))
+    project = tomllib.loads(text("pyproject.toml"))["project"]
+    asked = [*project["dependencies"], *(r for extra in project["optional-dependencies"].values() for r in extra)]
+    for requirement in map(Requirement, asked):
+        assert requirement.specifier.contains(pins[requirement.name.lower().replace("_", "-")]), requirement
+    assert "torch==2.13.0" in text("Dockerfile.worker")
+    assert pins["torch"] == "2.13.0"
