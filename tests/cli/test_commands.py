@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from cli.main import app
 from core.claims import Claims
 from core.services import Services
 from tests.api.serving import PretendingWorker, picture
+from tests.support.programs import started
 
 
 @pytest.fixture
@@ -86,8 +85,7 @@ def test_edit_waits_for_the_end_and_saves_pictures_and_receipt(
 def test_a_job_that_fails_is_exit_code_1_and_one_line_that_says_why(
     url: str, dog: str, worker: PretendingWorker
 ) -> None:
-    command = [sys.executable, "-m", "cli", "personalize", dog, "a standing dog"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with started("-m", "cli", "personalize", dog, "a standing dog") as process:
         assert process.stderr
         job_id = process.stderr.readline().split()[0]
         worker.fail(worker.take(job_id), "the loss is not finite")
@@ -100,8 +98,7 @@ def test_a_job_that_fails_is_exit_code_1_and_one_line_that_says_why(
 def test_ctrl_c_while_waiting_says_that_the_job_goes_on_and_how_to_look_and_cancel(
     url: str, dog: str, api: httpx.Client
 ) -> None:
-    command = [sys.executable, "-m", "cli", "personalize", dog, "a standing dog"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with started("-m", "cli", "personalize", dog, "a standing dog") as process:
         assert process.stderr
         job_id = process.stderr.readline().split()[0]
         os.kill(process.pid, signal.SIGINT)

@@ -16,6 +16,7 @@ import pytest
 
 from cli.embedded import EmbeddedRedis
 from cli.supervisor import Service, Supervisor
+from tests.support.programs import started
 
 SLEEPER = "import time; print('here', flush=True); time.sleep(600)"
 # Says that it was asked to end, and when it has: the order of two such lines is the order of the ends.
@@ -128,7 +129,7 @@ supervisor.start()
 print(*supervisor.pids.values(), flush=True)
 supervisor.run()
 """
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:
+    with started("-c", program) as parent:
         assert parent.stdout
         pids = [int(word) for word in parent.stdout.readline().split()]
         assert [is_alive(pid) for pid in pids] == [True, True]

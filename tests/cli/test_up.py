@@ -6,12 +6,13 @@ import json
 import os
 import socket
 import subprocess
-import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from cli.up import UpError, claim_port, locked
+from tests.support.programs import started
 
 HOLDER = """
 import sys
@@ -30,9 +31,9 @@ with locked(data, print) as lock:
 """
 
 
-def holder(data: Path) -> subprocess.Popen[str]:
+def holder(data: Path) -> AbstractContextManager[subprocess.Popen[str]]:
     """A supervisor in a process of its own that holds the folder and runs one process that ends slowly."""
-    return subprocess.Popen([sys.executable, "-c", HOLDER.format(data=str(data))], stdout=subprocess.PIPE, text=True)
+    return started("-c", HOLDER.format(data=str(data)))
 
 
 def note(data: Path, pid: int) -> None:
