@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -58,3 +59,21 @@ def write(folder: Path, name: str, rows: Sequence[object]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     document = {"machine": machine(), "rows": [asdict(row) for row in rows]}  # type: ignore[call-overload] # dataclasses
     (folder / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n")
+
+
+def new_figure(columns: int, width: float, height: float) -> tuple[Any, list[Any]]:
+    """Return a figure of so many plots side by side, in inches, and its axes; it is only ever written to a file."""
+    import matplotlib as mpl  # noqa: PLC0415 - only plots need it, and the backend must be chosen first
+
+    mpl.use("agg")
+    from matplotlib import pyplot  # noqa: PLC0415
+
+    figure, axes = pyplot.subplots(1, columns, figsize=(width, height), squeeze=False)
+    return figure, list(axes[0])
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a figure as PNG."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.tight_layout()
+    figure.savefig(path)

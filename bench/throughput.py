@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import torch
 
-from bench.report import Spread, show, write
+from bench.report import Spread, new_figure, save_figure, show, write
 from core.config import REPOSITORY
 from core.diffusion import hiper
 from core.diffusion.backbone import Backbone, load_backbone
@@ -116,10 +115,7 @@ def measure(backbone: Backbone, kind: Kind, jobs: int, *, steps: int, repeats: i
 
 def plot(rows: list[Row], path: Path) -> None:
     """Draw steps a second over concurrent jobs, engine and bare model."""
-    mpl.use("agg")
-    from matplotlib import pyplot  # noqa: PLC0415 - the backend must be chosen first
-
-    figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.5))
+    figure, axes = new_figure(2, 9, 3.5)
     for axis, kind in zip(axes, ("personalize", "edit"), strict=True):
         mine = [row for row in rows if row.kind == kind]
         lines: list[tuple[str, Callable[[Row], Spread]]] = [("engine", lambda r: r.engine), ("bare", lambda r: r.bare)]
@@ -127,8 +123,7 @@ def plot(rows: list[Row], path: Path) -> None:
             axis.plot([row.jobs for row in mine], [of(row).median for row in mine], marker="o", label=label)
         axis.set(title=kind, xlabel="concurrent jobs", ylabel="steps a second", ylim=(0, None))
         axis.legend()
-    figure.tight_layout()
-    figure.savefig(path)
+    save_figure(figure, path)
 
 
 def main() -> None:

@@ -81,6 +81,19 @@ def plain_caption(scene: Scene) -> str:
     return _joined(style, _posed(scene.who.species, POSE_WORDS[scene.pose][0]), PLACE_WORDS[scene.place][0])
 
 
+def full_caption(scene: Scene, looks: dict[str, str]) -> str:
+    """Return the plain description with an animal's looks in it: values of `ATTRIBUTES` from "coat" on."""
+    style = "" if scene.style == "photo" else STYLE_WORDS[scene.style][0]
+    noun = _posed(f"{looks['coat']} {scene.who.species}", POSE_WORDS[scene.pose][0])
+    if looks["pattern"] != "plain":
+        noun += " " + _PATTERN_WORDS[looks["pattern"]].format(looks["second"])
+    if looks["wear"] != "none":
+        noun += (" and " if looks["pattern"] != "plain" else " wearing ") + _WEAR_WORDS[looks["wear"]].format(
+            looks["wear_color"]
+        )
+    return _joined(style, noun, PLACE_WORDS[scene.place][0])
+
+
 def caption(scene: Scene, rng: random.Random) -> Caption:
     """Return a description in words chosen by `rng`; it may leave out the animal's looks, seldom the place."""
     who = scene.who

@@ -1,0 +1,131 @@
+"""Many tails and edits through one engine, as a worker makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from core.diffusion import hiper
+from core.diffusion.backbone import Backbone
+from core.diffusion.requests import Job, Report
+from core.schemas import EditParams, PersonalizeParams
+from pretrain.captions import plain_caption
+from pretrain.pictures import to_bytes, to_tensor
+from pretrain.render import render
+from pretrain.scenes import Scene
+from worker.engine import Engine
+from worker.policy import Kind
+
+T = TypeVar("T")
+AT_ONCE = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Wish:
+    """An edit: a prompt, the tail (n, D) to put behind it (None: the prompt's own, that is plain Stable Diffusion)."""
+
+    prompt: str
+    tail: Tensor | None
+    seed: int
+
+
+class Studio:
+    """Makes tails and edits on one backbone, sixteen jobs at a time."""
+
+    def __init__(self, backbone: Backbone, *, quiet: bool = False) -> None:
+        self.backbone = backbone
+        self._quiet = quiet
+
+    def tails(
+        self, sources: Sequence[Scene], seeds: Sequence[int], params: PersonalizeParams, at: Sequence[int] = ()
+    ) -> list[dict[int, Tensor]]:
+        """Learn a tail (n, D) from each drawn source with its plain caption; return it after each of the steps `at`.
+
+        Without `at` after the last one only.
+        """
+        kept: list[dict[int, Tensor]] = [{} for _ in sources]
+        steps = tuple(at) or (params.steps,)
+        jobs = (
+            snapshots(self._learn(source, seed, params), steps, into)
+            for source, seed, into in zip(sources, seeds, kept, strict=True)
+        )
+        self._run("personalize", jobs, len(sources))
+        return kept
+
+    def pictures(self, wishes: Sequence[Wish], params: EditParams) -> NDArray[np.uint8]:
+        """Make the edits; (N, H, W, 3). `params.tail_scale` scales the tails that are given."""
+        made = self._run("edit", (self._edit(wish, params) for wish in wishes), len(wishes))
+        return to_bytes(torch.stack([pictures[0] for pictures in made]))
+
+    def _learn(self, source: Scene, seed: int, params: PersonalizeParams) -> Job[Tensor]:
+        image = to_tensor(np.asarray(render(source))[None])[0]
+        return hiper.personalize(
+            image=image, prompt=plain_caption(source), params=params, schedule=self.backbone.schedule, seed=seed
+        )
+
+    def _edit(self, wish: Wish, params: EditParams) -> Job[list[Tensor]]:
+        tail = wish.tail
+        if tail is None:
+            tail = self.backbone.encode_prompt([wish.prompt])[0].tail(1)
+            params = params.model_copy(update={"tail_scale": 1.0})
+        return hiper.edit(
+            prompt=wish.prompt,
+            tail=tail,
+            params=params,
+            schedule=self.backbone.schedule,
+            latent_shape=self.backbone.latent_shape,
+            seed=wish.seed,
+        )
+
+    def _run(self, kind: Kind, jobs: Iterable[Job[T]], count: int) -> list[T]:
+        """Run the jobs in their order, so many at once, and return what they return."""
+        results = []
+        waiting = iter(jobs)
+        with running_engine() as engine, tqdm(total=count, desc=kind, disable=self._quiet) as bar:
+            tickets = [self._submit(engine, kind, job) for job in islice(waiting, AT_ONCE)]
+            while tickets:
+                results.append(tickets.pop(0).result())
+                bar.update()
+                tickets += [self._submit(engine, kind, job) for job in islice(waiting, 1)]
+        return results
+
+    def _submit(self, engine: Engine, kind: Kind, job: Job[T]) -> Any:
+        return engine.submit(job, backbone=self.backbone, kind=kind, name=kind)
+
+
+@contextmanager
+def running_engine() -> Iterator[Engine]:
+    """Run an engine with this process' number of threads for as long as the block runs."""
+    engine = Engine(num_threads=torch.get_num_threads())
+    engine.start()
+    try:
+        yield engine
+    finally:
+        engine.stop()
+
+
+def snapshots(job: Job[T], at: Sequence[int], into: dict[int, Tensor]) -> Job[T]:
+    """Run a personalization as it is, and keep its tail (n, D) after the steps `at`."""
+    try:
+        request = next(job)
+        while True:
+            if isinstance(request, Report) and request.checkpoint is not None and request.step in at:
+                into[request.step] = request.checkpoint["tail"].clone()
+            request = job.send((yield request))
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
+def with_scale(params: EditParams, scale: float) -> EditParams:
+    """Return the same settings with another `tail_scale`."""
+    return params.model_copy(update={"tail_scale": scale})
