@@ -28,6 +28,10 @@ class Spread:
         """Return the spread of some measurements."""
         return cls(statistics.median(values), min(values), max(values))
 
+    def times(self, factor: float) -> Spread:
+        """Return the same in another unit."""
+        return Spread(self.median * factor, self.least * factor, self.most * factor)
+
     def __str__(self) -> str:
         return f"{self.median:.2f} ({self.least:.2f}-{self.most:.2f})"
 

@@ -1,0 +1,141 @@
+"""How soon a tail is good: identity and text over UNet calls and over seconds, for the reference, `paper` and `fast`.
+
+`python -m bench.time_to_tail` first times a step of each way alone, in turns, and then learns the tails of many
+individuals at once and marks what they give after more and more steps: what a tail is does not depend on its company.
+The reference does the same maths as `paper`, so it has that one's quality and its own seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from bench.cases import cases
+from bench.quality import CRITTERS, Row, Trial, plain
+from bench.reference import reference_tail
+from bench.report import Spread, new_figure, save_figure, show, write
+from bench.scoring import Scorer
+from bench.studio import Studio
+from core.diffusion.backbone import Backbone, load_backbone
+from core.recipes import recipes_for
+from core.schemas import PersonalizeParams, Recipe
+from pretrain.captions import plain_caption
+from pretrain.judge import open_judge
+from pretrain.pictures import to_tensor
+from pretrain.render import render
+
+REFERENCE = "reference, with previews"
+PLAIN_REFERENCE = "reference, no previews"
+
+
+@dataclass(frozen=True)
+class Point:
+    """A way after so many steps: the seconds that takes alone, and how good the tails are."""
+
+    way: str
+    steps: int
+    seconds: float
+    row: Row
+
+
+def step_seconds(backbone: Backbone, recipes: dict[str, Recipe], steps: int, repeats: int) -> dict[str, Spread]:
+    """Return the seconds of a step of each way, measured in turns; `steps` at a time, a multiple of the previews'."""
+    source = cases("development", 1)[0].source
+    image, prompt = to_tensor(np.asarray(render(source))[None])[0], plain_caption(source)
+    weights: list[Tensor] = list(backbone._unet.parameters())
+    studio = Studio(backbone, quiet=True)
+
+    def reference(*, previews: bool) -> None:
+        params = recipes["paper"].personalize.model_copy(update={"steps": steps})
+        reference_tail(backbone, image, prompt, params, previews=previews, weights=weights)
+
+    def ours(params: PersonalizeParams) -> None:
+        studio.tails([source], [0], params.model_copy(update={"steps": steps}))
+
+    ways: dict[str, Callable[[], None]] = {
+        REFERENCE: lambda: reference(previews=True),
+        PLAIN_REFERENCE: lambda: reference(previews=False),
+    }
+    for name, recipe in recipes.items():
+        ways[name] = lambda params=recipe.personalize: ours(params)  # type: ignore[misc] # bound now
+    times: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(repeats):
+        for way, run in ways.items():
+            began = time.perf_counter()
+            run()
+            times[way].append((time.perf_counter() - began) / steps)
+    return {way: Spread.of(found) for way, found in times.items()}
+
+
+def curve(trial: Trial, name: str, recipe: Recipe, at: Sequence[int]) -> list[Row]:
+    """Return how good the recipe's tails are after each of the steps `at`."""
+    sources = [case.source for case in trial.cases]
+    kept = trial.studio.tails(sources, [0] * len(sources), recipe.personalize, at)
+    return [
+        trial.run(f"{name} after {steps}", recipe.edit, lambda n, s=steps: kept[n][s], plain)  # type: ignore[misc]
+        for steps in at
+    ]
+
+
+def points(
+    trial: Trial, recipes: dict[str, Recipe], seconds: dict[str, Spread], shares: Sequence[float]
+) -> list[Point]:
+    """Return the curves of all ways; `shares` are the parts of a recipe's steps at which it is looked at."""
+    found = []
+    for name, recipe in recipes.items():
+        at = sorted({max(1, round(share * recipe.personalize.steps)) for share in shares})
+        rows = curve(trial, name, recipe, at)
+        ways = [name, REFERENCE, PLAIN_REFERENCE] if name == "paper" else [name]
+        found += [
+            Point(way, steps, steps * seconds[way].median, row)
+            for way in ways
+            for steps, row in zip(at, rows, strict=True)
+        ]
+    return found
+
+
+def plot(found: Sequence[Point], path: Path) -> None:
+    """Draw identity and text over seconds."""
+    figure, axes = new_figure(2, 10, 4)
+    for axis, question in zip(axes, ("identity", "text"), strict=True):
+        for way in dict.fromkeys(point.way for point in found):
+            mine = [point for point in found if point.way == way]
+            axis.plot([p.seconds for p in mine], [p.row.shares[question].mean for p in mine], marker=".", label=way)
+        axis.set(xlabel="seconds alone", ylabel=f"{question}, %", xscale="log")
+    axes[0].legend(fontsize=7)
+    save_figure(figure, path)
+
+
+def main() -> None:
+    """Print the tables; write JSON and a plot."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--split", default="development", choices=["development", "test"])
+    parser.add_argument("--judge", default="a", choices=["a", "b"])
+    parser.add_argument("--individuals", type=int, default=48)
+    parser.add_argument("--sampling-seeds", type=int, default=4)
+    parser.add_argument("--shares", type=float, nargs="+", default=[0.05, 0.1, 0.2, 0.4, 0.7, 1.0])
+    parser.add_argument("--timed-steps", type=int, default=100)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path("build/bench"))
+    options = parser.parse_args()
+    backbone = load_backbone(str(CRITTERS), name="bench")
+    recipes = {name: recipes_for(CRITTERS)[name] for name in ("paper", "fast")}
+    seconds = step_seconds(backbone, recipes, options.timed_steps, options.repeats)
+    show("milliseconds a step, alone", ["way", "median (min-max)"], [(w, s.times(1000)) for w, s in seconds.items()])
+    judge = open_judge(options.judge, CRITTERS / "judges" / f"judge_{options.judge}.safetensors")
+    trial = Trial(Studio(backbone), Scorer(judge), cases(options.split, options.individuals), options.sampling_seeds)
+    found = points(trial, recipes, seconds, options.shares)
+    cells = [(p.way, p.steps, f"{p.seconds:.1f}", p.row.shares["identity"], p.row.shares["text"]) for p in found]
+    show("time to a good tail", ["way", "steps", "seconds alone", "identity, %", "text, %"], cells)
+    write(options.out, f"time-to-tail-{options.split}-{options.judge}", found)
+    plot(found, options.out / f"time-to-tail-{options.split}-{options.judge}.png")
+
+
+if __name__ == "__main__":
+    main()
