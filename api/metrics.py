@@ -64,17 +64,18 @@ class FleetCollector(Collector):
 
 
 def engine_gauges(engines: list[dict[str, Any]]) -> Iterator[Metric]:
-    """Yield the engines' calls and rows by request, and the UNet's mean batch size, over all live workers.
+    """Yield the engines' calls, rows and seconds by request, and the UNet's mean batch size, over all live workers.
 
     `engines` are `worker.stats.EngineStats` as dictionaries.
     """
     calls = GaugeMetricFamily("tailor_engine_calls_total", "Batched calls", labels=["request"])
     rows = GaugeMetricFamily("tailor_engine_rows_total", "Rows in batched calls, without padding", labels=["request"])
+    seconds = GaugeMetricFamily("tailor_engine_call_seconds_total", "Seconds in batched calls", labels=["request"])
     for request in sorted({name for engine in engines for name in engine.get("requests", {})}):
         calls.add_metric([request], _total(engines, [request], "calls"))
         rows.add_metric([request], _total(engines, [request], "rows"))
-    yield calls
-    yield rows
+        seconds.add_metric([request], _total(engines, [request], "seconds"))
+    yield from (calls, rows, seconds)
     unet_calls = _total(engines, UNET, "calls")
     mean = _total(engines, UNET, "rows") / unet_calls if unet_calls else 0.0
     yield GaugeMetricFamily("tailor_engine_mean_batch_size", "Rows a UNet call, without padding", value=mean)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import statistics
@@ -34,6 +35,12 @@ class Spread:
 
     def __str__(self) -> str:
         return f"{self.median:.2f} ({self.least:.2f}-{self.most:.2f})"
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Return the smallest value that so many per cent of the values do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
 def machine() -> dict[str, str]:

@@ -106,6 +106,7 @@ def test_the_metrics_count_requests_jobs_queues_and_batches(
     assert 'tailor_jobs_queued{kind="edit"}' in text
     assert 'tailor_engine_calls_total{request="NoiseLoss"} 10.0' in text
     assert 'tailor_engine_rows_total{request="PredictNoise"} 20.0' in text
+    assert 'tailor_engine_call_seconds_total{request="NoiseLoss"} 1.0' in text
     assert "tailor_engine_mean_batch_size 3.0" in text
     assert "tailor_engine_running_jobs 4.0" in text
     assert "tailor_workers 2.0" in text
