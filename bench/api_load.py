@@ -1,0 +1,138 @@
+"""What the API takes with a busy worker, against a bare FastAPI endpoint that reads one hash from the same Redis.
+
+`python -m bench.api_load` starts `tailor up` and the bare endpoint and asks both in turns, from another process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from redis import Redis
+
+from bench.report import Spread, show, write
+from bench.service import load, served, wait_for, wait_for_running
+from cli.up import claim_port, read_server_file
+
+BARE = "bare FastAPI, one Redis read"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is asked for: a GET, or a POST of a JSON body."""
+
+    name: str
+    url: str
+    body: str | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One target under load; times in milliseconds."""
+
+    target: str
+    per_second: Spread
+    p50: Spread
+    p99: Spread
+    share_of_bare: Spread
+    refused: int
+
+
+@contextmanager
+def bare_endpoint(redis_url: str) -> Iterator[str]:
+    """Run the bare endpoint for as long as the block; yields the URL of what it reads."""
+    Redis.from_url(redis_url).hset("bench:job", mapping={"id": "job", "status": "running", "step": "12"})
+    port = claim_port("127.0.0.1", 0)
+    command = [sys.executable, "-m", "uvicorn", "bench.bare_api:app", "--port", str(port), "--no-access-log"]
+    process = subprocess.Popen(  # noqa: S603 - our own module
+        command, env=os.environ | {"TAILOR_REDIS_URL": redis_url}, stderr=subprocess.DEVNULL
+    )
+    url = f"http://127.0.0.1:{port}/one/job"
+    try:
+        wait_for(lambda: _answers(url))
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url).is_success
+    except httpx.TransportError:
+        return False
+
+
+def ask(target: Target, connections: int, seconds: float) -> dict[str, float]:
+    """Put one target under load from another process, and return what that one printed."""
+    command = [sys.executable, "-m", "bench.http_load", target.url, "--connections", str(connections)]
+    command += ["--seconds", str(seconds), *(["--body", target.body] if target.body is not None else [])]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 - our own module
+    found: dict[str, float] = json.loads(printed)
+    return found
+
+
+def measure(targets: Sequence[Target], connections: int, seconds: float, repeats: int) -> list[Row]:
+    """Ask all targets in turns, the bare one first, and return a row for each."""
+    seen: dict[str, list[dict[str, float]]] = {target.name: [] for target in targets}
+    for _ in range(repeats):
+        for target in targets:
+            seen[target.name].append(ask(target, connections, seconds))
+    bare = [found["requests_per_second"] for found in seen[BARE]]
+    rows = []
+    for name, found in seen.items():
+        rate = [one["requests_per_second"] for one in found]
+        rows.append(
+            Row(
+                name,
+                Spread.of(rate),
+                Spread.of([1000 * one["p50"] for one in found]),
+                Spread.of([1000 * one["p99"] for one in found]),
+                Spread.of([mine / bar for mine, bar in zip(rate, bare, strict=True)]),
+                int(sum(one["refused"] for one in found)),
+            )
+        )
+    return rows
+
+
+def main() -> None:
+    """Print the table and write JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--busy", type=int, default=8, help="personalizations that run meanwhile")
+    parser.add_argument("--out", type=Path, default=Path("build/bench"))
+    options = parser.parse_args()
+    os.environ["TAILOR_MAX_QUEUED"] = "1000000"
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        served(Path(folder)) as (client, _),
+        load(client, options.busy) as jobs,
+    ):
+        wait_for_running(client, jobs, options.busy)
+        server = read_server_file(Path(folder)) or {}
+        edit = json.dumps({"tail_id": client.job(jobs[0]).tail_id, "prompt": "a sitting dog"})  # waits for its tail
+        with bare_endpoint(str(server["redis_url"])) as bare:
+            targets = [
+                Target(BARE, bare),
+                Target("GET /jobs/{id}", f"{client.url}/jobs/{jobs[0]}"),
+                Target("POST /edit", f"{client.url}/edit", edit),
+            ]
+            rows = measure(targets, options.connections, options.seconds, options.repeats)
+    cells = [(r.target, r.per_second, r.p50, r.p99, r.share_of_bare, r.refused) for r in rows]
+    show("the API with a busy worker", ["target", "requests/s", "p50, ms", "p99, ms", "/ bare", "refused"], cells)
+    write(options.out, "api", rows)
+
+
+if __name__ == "__main__":
+    main()
