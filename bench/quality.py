@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.cases import Case, cases
-from bench.report import new_figure, save_figure, show, write
+from bench.report import new_figure, require_plots, save_figure, show, write
 from bench.scoring import LOOKS, SCENE, Marks, Scorer, Share, shares
 from bench.studio import Studio, Wish, with_scale
 from core.config import REPOSITORY
@@ -58,7 +58,8 @@ class Trial:
         """Make all edits with case number -> tail and (case number, target) -> prompt, and mark them."""
         plan = self._plan()
         wishes = [Wish(prompts(number, target), tails(number), seed) for number, target, seed in plan]
-        return self.mark(way, params.tail_scale, self.studio.pictures(wishes, params))
+        scale = None if wishes[0].tail is None else params.tail_scale
+        return self.mark(way, scale, self.studio.pictures(wishes, params))
 
     def mark(self, way: str, scale: float | None, pictures: NDArray[np.uint8]) -> Row:
         """Mark one picture for each entry of the plan."""
@@ -148,6 +149,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=CRITTERS)
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
     options = parser.parse_args()
+    require_plots()
     judge = open_judge(options.judge, options.model / "judges" / f"judge_{options.judge}.safetensors")
     studio = Studio(load_backbone(str(options.model), name="bench"))
     trial = Trial(studio, Scorer(judge), cases(options.split, options.individuals), options.sampling_seeds)

@@ -8,6 +8,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -
     table = Table(*columns, title=title, title_justify="left")
     for row in rows:
         table.add_row(*(str(cell) for cell in row))
-    console = Console(width=120)
+    console = Console(width=max(120, 12 * len(columns)))
     console.print("  ".join(f"{name} {value}" for name, value in machine().items()))
     console.print(table)
 
@@ -70,6 +71,12 @@ def write(folder: Path, name: str, rows: Sequence[object]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     document = {"machine": machine(), "rows": [asdict(row) for row in rows]}  # type: ignore[call-overload] # dataclasses
     (folder / f"{name}.json").write_text(json.dumps(document, indent=2) + "\n")
+
+
+def require_plots() -> None:
+    """Say at once, and not after hours of measuring, that the plots can't be drawn. Raises SystemExit."""
+    if find_spec("matplotlib") is None:
+        raise SystemExit('matplotlib is missing: pip install -e ".[bench]"')
 
 
 def new_figure(columns: int, width: float, height: float) -> tuple[Any, list[Any]]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from bench.report import Spread, new_figure, save_figure, show, write
+from bench.report import Spread, new_figure, require_plots, save_figure, show, write
 from core.config import REPOSITORY
 from core.diffusion import hiper
 from core.diffusion.backbone import Backbone, load_backbone
@@ -135,6 +135,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
     options = parser.parse_args()
+    require_plots()
     backbone = load_backbone(options.model, name="bench")
     kinds: tuple[Kind, ...] = ("personalize", "edit")
     bare_rate(backbone, "personalize", 2, 3)  # warm

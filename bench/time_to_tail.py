@@ -19,7 +19,7 @@ from torch import Tensor
 from bench.cases import cases
 from bench.quality import CRITTERS, Row, Trial, plain
 from bench.reference import reference_tail
-from bench.report import Spread, new_figure, save_figure, show, write
+from bench.report import Spread, new_figure, require_plots, save_figure, show, write
 from bench.scoring import Scorer
 from bench.studio import Studio
 from core.diffusion.backbone import Backbone, load_backbone
@@ -124,6 +124,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
     options = parser.parse_args()
+    require_plots()
     backbone = load_backbone(str(CRITTERS), name="bench")
     recipes = {name: recipes_for(CRITTERS)[name] for name in ("paper", "fast")}
     seconds = step_seconds(backbone, recipes, options.timed_steps, options.repeats)
