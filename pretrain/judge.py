@@ -68,10 +68,10 @@ class _Mixing(nn.Module):
 def judge_a() -> Judge:
     """Return the judge for tuning and choosing: a residual network that goes down in steps of two."""
     body = nn.Sequential(
-        nn.Conv2d(3, 24, 5, stride=2, padding=2), nn.ReLU(),
-        nn.Conv2d(24, 48, 3, stride=2, padding=1), _Residual(48),
-        nn.Conv2d(48, 96, 3, stride=2, padding=1), _Residual(96), nn.ReLU(),
-        nn.AvgPool2d(2), nn.Flatten(), nn.Linear(96 * 16, 192), nn.ReLU(),
+        nn.Conv2d(3, 32, 5, stride=2, padding=2), nn.GroupNorm(8, 32), nn.ReLU(),
+        nn.Conv2d(32, 64, 3, stride=2, padding=1), _Residual(64),
+        nn.Conv2d(64, 96, 3, stride=2, padding=1), _Residual(96), nn.GroupNorm(8, 96), nn.ReLU(),
+        nn.Conv2d(96, 32, 1), nn.Flatten(), nn.Linear(32 * 64, 192), nn.ReLU(),
     )  # fmt: skip
     return Judge(body, 192)
 
