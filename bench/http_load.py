@@ -29,7 +29,7 @@ def request_bytes(url: str, body: str | None) -> bytes:
     head = [f"{'GET' if body is None else 'POST'} {parts.path} HTTP/1.1", f"Host: {parts.netloc}"]
     if body is not None:
         head += ["Content-Type: application/json", f"Content-Length: {len(body.encode())}"]
-    return "\r\n".join([*head, "", body or ""]).encode() if body is not None else "\r\n".join([*head, "", ""]).encode()
+    return "\r\n".join([*head, "", body or ""]).encode()
 
 
 async def _connection(url: str, request: bytes, until: float, load: Load) -> None:

@@ -20,8 +20,7 @@ from torch import Tensor
 from bench.cases import Case, cases
 from bench.report import new_figure, require_plots, save_figure, show, write
 from bench.scoring import LOOKS, SCENE, Marks, Scorer, Share, shares
-from bench.studio import Studio, Wish, with_scale
-from core.config import REPOSITORY
+from bench.studio import CRITTERS, Studio, Wish, with_scale
 from core.diffusion.backbone import load_backbone
 from core.recipes import recipes_for
 from core.schemas import EditParams, Recipe
@@ -31,7 +30,6 @@ from pretrain.pictures import to_bytes, to_tensor
 from pretrain.render import render
 from pretrain.scenes import Scene
 
-CRITTERS = REPOSITORY / "models" / "critters"
 COLUMNS = ("identity", "twin", "text", *SCENE, *LOOKS, "leak pose", "leak place", "leak style")
 Tails = Callable[[int], Tensor | None]
 
@@ -97,10 +95,15 @@ def read_captions(judge: Judge, found: Sequence[Case]) -> Callable[[int, Scene],
 
 
 def compare(
-    trial: Trial, judge: Judge, recipes: Sequence[str], scales: Sequence[float], training_seeds: int
+    trial: Trial,
+    judge: Judge,
+    known: dict[str, Recipe],
+    *,
+    recipes: Sequence[str],
+    scales: Sequence[float],
+    training_seeds: int,
 ) -> list[Row]:
-    """Return floors, baseline, ceiling and every recipe at every tail scale."""
-    known = recipes_for(CRITTERS)
+    """Return floors, baseline, ceiling and every one of the `recipes` at every tail scale."""
     edit = known["fast"].edit
     rows = [trial.run("no tail", edit, lambda _: None, plain)]
     rows.append(trial.run("its looks in the prompt", edit, lambda _: None, read_captions(judge, trial.cases)))
@@ -153,7 +156,14 @@ def main() -> None:
     judge = open_judge(options.judge, options.model / "judges" / f"judge_{options.judge}.safetensors")
     studio = Studio(load_backbone(str(options.model), name="bench"))
     trial = Trial(studio, Scorer(judge), cases(options.split, options.individuals), options.sampling_seeds)
-    rows = compare(trial, judge, options.recipes, options.scales, options.training_seeds)
+    rows = compare(
+        trial,
+        judge,
+        recipes_for(options.model),
+        recipes=options.recipes,
+        scales=options.scales,
+        training_seeds=options.training_seeds,
+    )
     cells = [[row.way, row.tail_scale or "", *(f"{row.shares[c].mean:.0f}" for c in COLUMNS)] for row in rows]
     show(f"edits that judge {options.judge} finds right, %", ["way", "scale", *COLUMNS], cells)
     write(options.out, f"quality-{options.split}-{options.judge}", rows)

@@ -45,9 +45,7 @@ class Scorer:
         attributes; looks that the truth shows here; `leak …`: it shows the source's pose, place or style instead.
         """
         lineup = self._lineup(case, target)
-        images = to_tensor(picture[None])
-        vector = self._judge(images)[1][0]
-        seen = self._judge.read(images)[0]
+        [seen], [vector] = self._judge.look(to_tensor(picture[None]))
         marks: Marks = {
             "identity": float((lineup.rivals @ vector).argmax() == 0),
             "twin": float((lineup.twins @ vector).argmax() == 0),

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from core.config import REPOSITORY
 from core.diffusion import hiper
 from core.diffusion.backbone import Backbone
 from core.diffusion.requests import Job, Report
@@ -27,6 +28,7 @@ from worker.policy import Kind
 
 T = TypeVar("T")
 AT_ONCE = 16
+CRITTERS = REPOSITORY / "models" / "critters"
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from bench.report import Spread, new_figure, require_plots, save_figure, show, write
-from core.config import REPOSITORY
+from bench.studio import CRITTERS
 from core.diffusion import hiper
 from core.diffusion.backbone import Backbone, load_backbone
 from core.diffusion.requests import Job
@@ -25,7 +25,6 @@ from worker.engine import Engine
 from worker.policy import Kind
 
 PROMPT = "a standing dog"
-CRITTERS = REPOSITORY / "models" / "critters"
 
 
 @dataclass(frozen=True)

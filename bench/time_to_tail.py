@@ -17,11 +17,11 @@ import numpy as np
 from torch import Tensor
 
 from bench.cases import cases
-from bench.quality import CRITTERS, Row, Trial, plain
+from bench.quality import Row, Trial, plain
 from bench.reference import reference_tail
 from bench.report import Spread, new_figure, require_plots, save_figure, show, write
 from bench.scoring import Scorer
-from bench.studio import Studio
+from bench.studio import CRITTERS, Studio
 from core.diffusion.backbone import Backbone, load_backbone
 from core.recipes import recipes_for
 from core.schemas import PersonalizeParams, Recipe

@@ -85,13 +85,7 @@ def full_caption(scene: Scene, looks: dict[str, str]) -> str:
     """Return the plain description with an animal's looks in it: values of `ATTRIBUTES` from "coat" on."""
     style = "" if scene.style == "photo" else STYLE_WORDS[scene.style][0]
     noun = _posed(f"{looks['coat']} {scene.who.species}", POSE_WORDS[scene.pose][0])
-    if looks["pattern"] != "plain":
-        noun += " " + _PATTERN_WORDS[looks["pattern"]].format(looks["second"])
-    if looks["wear"] != "none":
-        noun += (" and " if looks["pattern"] != "plain" else " wearing ") + _WEAR_WORDS[looks["wear"]].format(
-            looks["wear_color"]
-        )
-    return _joined(style, noun, PLACE_WORDS[scene.place][0])
+    return _joined(style, f"{noun} {_looks_text(looks)}", PLACE_WORDS[scene.place][0])
 
 
 def caption(scene: Scene, rng: random.Random) -> Caption:
@@ -114,15 +108,21 @@ def caption(scene: Scene, rng: random.Random) -> Caption:
 
 def _looks(scene: Scene, rng: random.Random) -> tuple[str, dict[str, str]]:
     who = scene.who
-    looks = ""
     said: dict[str, str] = {}
     if who.pattern != "plain" and rng.random() < 0.65:
-        looks = _PATTERN_WORDS[who.pattern].format(who.second)
         said |= {"pattern": who.pattern, "second": who.second}
     if who.wear != "none" and rng.random() < 0.65:
-        looks += (" and " if looks else "wearing ") + _WEAR_WORDS[who.wear].format(who.wear_color)
         said |= {"wear": who.wear, "wear_color": who.wear_color}
-    return looks, said
+    return _looks_text(said), said
+
+
+def _looks_text(looks: dict[str, str]) -> str:
+    text = ""
+    if looks.get("pattern", "plain") != "plain":
+        text = _PATTERN_WORDS[looks["pattern"]].format(looks["second"])
+    if looks.get("wear", "none") != "none":
+        text += (" and " if text else "wearing ") + _WEAR_WORDS[looks["wear"]].format(looks["wear_color"])
+    return text
 
 
 def labels(said: dict[str, str]) -> list[int]:

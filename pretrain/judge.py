@@ -28,9 +28,15 @@ class Judge(nn.Module):
     @torch.no_grad()
     def read(self, images: Tensor) -> list[dict[str, str]]:
         """images: (B, 3, 64, 64) in -1..1; the likeliest value of every attribute of each picture."""
-        scores, _ = self(images)
+        return self.look(images)[0]
+
+    @torch.no_grad()
+    def look(self, images: Tensor) -> tuple[list[dict[str, str]], Tensor]:
+        """images: (B, 3, 64, 64) in -1..1; what `read` returns, and the individuals' unit vectors (B, 32)."""
+        scores, vectors = self(images)
         best = {name: score.argmax(1).tolist() for name, score in scores.items()}
-        return [{name: ATTRIBUTES[name][best[name][row]] for name in ATTRIBUTES} for row in range(len(images))]
+        read = [{name: ATTRIBUTES[name][best[name][row]] for name in ATTRIBUTES} for row in range(len(images))]
+        return read, vectors
 
 
 class _Residual(nn.Module):

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from bench.cases import RIVALS, TARGETS, Case, cases
-from bench.quality import CRITTERS, Trial, plain
+from bench.quality import Trial, plain
 from bench.scoring import Scorer, Share, shares
-from bench.studio import Studio, Wish
+from bench.studio import CRITTERS, Studio, Wish
 from core.diffusion.backbone import load_backbone
 from core.schemas import EditParams, PersonalizeParams
 from pretrain.captions import full_caption

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from bench.cases import cases
-from bench.quality import CRITTERS, Trial
+from bench.quality import Trial
 from bench.reference import reference_tail
 from bench.scoring import Scorer
-from bench.studio import Studio
+from bench.studio import CRITTERS, Studio
 from bench.time_to_tail import REFERENCE, points, step_seconds
 from core.diffusion.backbone import Backbone, load_backbone
 from core.schemas import EditParams, PersonalizeParams, Recipe
