@@ -17,10 +17,14 @@ _FIRST = 300_000  # further up than any seed of a split that pretraining or its 
 class Case:
     """One individual: the scene of its only picture, the scenes asked for, and fifteen others twice over.
 
+    `number` is its place in the split; all its random numbers come from there, so that it doesn't matter who else is
+    tried.
+
     `rivals` share its species and nothing else on purpose; `twins` share every word that can be said of it and differ
     in the shades, the proportions and how the pattern lies.
     """
 
+    number: int
     source: Scene
     targets: tuple[Scene, ...]
     rivals: tuple[Identity, ...]
@@ -29,26 +33,26 @@ class Case:
 
 def cases(split: str, count: int) -> list[Case]:
     """Return the first cases of a split, the same for ever."""
-    return [_case(split_seed(split, _FIRST + index)) for index in range(count)]
+    return [_case(number, split_seed(split, _FIRST + number)) for number in range(count)]
 
 
-def _case(seed: int) -> Case:
+def _case(number: int, seed: int) -> Case:
     rng = random.Random(seed)  # noqa: S311 - drawings, no secrets
     who = random_identity(rng)
     source = random_setting(who, rng)
     while source.style == "sketch":  # it shows no colours, so nobody could learn them from it
         source = random_setting(who, rng)
-    targets = tuple(_target(source, number, rng) for number in range(TARGETS))
+    targets = tuple(_target(source, index, rng) for index in range(TARGETS))
     rivals = tuple(replace(random_identity(rng), species=who.species) for _ in range(RIVALS))
-    return Case(source, targets, rivals, tuple(_twin(who, rng) for _ in range(RIVALS)))
+    return Case(number, source, targets, rivals, tuple(_twin(who, rng) for _ in range(RIVALS)))
 
 
-def _target(source: Scene, number: int, rng: random.Random) -> Scene:
+def _target(source: Scene, index: int, rng: random.Random) -> Scene:
     """Return another pose in another place; the second half of the targets in another style, too."""
     pose = rng.choice([pose for pose in POSES if pose != source.pose])
     place = rng.choice([place for place in PLACES if place != source.place])
     others = [style for style in STYLES if style not in ("photo", source.style)]
-    return Scene(source.who, pose, place, "photo" if number < TARGETS // 2 else rng.choice(others))
+    return Scene(source.who, pose, place, "photo" if index < TARGETS // 2 else rng.choice(others))
 
 
 def _twin(who: Identity, rng: random.Random) -> Identity:

@@ -35,23 +35,25 @@ class Scorer:
     """Marks edits with one judge; line-ups are drawn once per case and target."""
 
     def __init__(self, judge: Judge) -> None:
-        self._judge = judge
+        self.judge = judge
         self._lineups: dict[Scene, _Lineup] = {}
 
     def marks(self, case: Case, target: Scene, picture: NDArray[np.uint8]) -> Marks:
-        """Return 1 or 0 for each question that `picture` (H, W, 3) can answer.
+        """Return 1 or 0 (`text`: thirds) for each question that `picture` (H, W, 3) can answer.
 
         `identity`: picked among 16 of its species in this scene; `twin`: among 16 that share all words with it; scene
-        attributes; looks that the truth shows here; `leak …`: it shows the source's pose, place or style instead.
+        attributes, and `text`, the part of pose, place and style that is right; looks that the truth shows here;
+        `leak …`: it shows the source's pose, place or style instead.
         """
         lineup = self._lineup(case, target)
-        [seen], [vector] = self._judge.look(to_tensor(picture[None]))
+        [seen], [vector] = self.judge.look(to_tensor(picture[None]))
         marks: Marks = {
             "identity": float((lineup.rivals @ vector).argmax() == 0),
             "twin": float((lineup.twins @ vector).argmax() == 0),
         }
         for name in SCENE:
             marks[name] = float(seen[name] == _value(target, name))
+        marks["text"] = sum(marks[name] for name in SCENE[1:]) / 3
         for name, value in lineup.looks.items():
             marks[name] = float(seen[name] == value)
         for name in SCENE[1:]:
@@ -61,7 +63,7 @@ class Scorer:
 
     def _lineup(self, case: Case, target: Scene) -> _Lineup:
         if target not in self._lineups:
-            truth = self._judge.read(to_tensor(np.asarray(render(target))[None]))[0]
+            truth = self.judge.read(to_tensor(np.asarray(render(target))[None]))[0]
             looks = {name: value for name, value in _visible(target).items() if truth[name] == value}
             self._lineups[target] = _Lineup(
                 self._vectors(target, case.rivals), self._vectors(target, case.twins), looks
@@ -71,7 +73,7 @@ class Scorer:
     @torch.no_grad()
     def _vectors(self, target: Scene, others: Sequence[Identity]) -> Tensor:
         scenes = [target, *(replace(target, who=who) for who in others)]
-        vectors: Tensor = self._judge(to_tensor(np.stack([np.asarray(render(scene)) for scene in scenes])))[1]
+        vectors: Tensor = self.judge(to_tensor(np.stack([np.asarray(render(scene)) for scene in scenes])))[1]
         return vectors
 
 
@@ -114,8 +116,6 @@ class Share:
 
 
 def shares(by_individual: Sequence[Sequence[Marks]]) -> dict[str, Share]:
-    """Return each question's share over all edits of all individuals, and `text`: pose, place and style together."""
+    """Return each question's share over all edits of all individuals."""
     questions = sorted({question for marks in by_individual for mark in marks for question in mark})
-    found = {q: Share.of([[m[q] for m in marks if q in m] for marks in by_individual]) for q in questions}
-    text = [[float(np.mean([m[q] for q in SCENE[1:]])) for m in marks] for marks in by_individual]
-    return found | {"text": Share.of(text)}
+    return {q: Share.of([[m[q] for m in marks if q in m] for marks in by_individual]) for q in questions}

@@ -33,11 +33,15 @@ CRITTERS = REPOSITORY / "models" / "critters"
 
 @dataclass(frozen=True, eq=False)
 class Wish:
-    """An edit: a prompt, the tail (n, D) to put behind it (None: the prompt's own, that is plain Stable Diffusion)."""
+    """An edit: a prompt, the tail (n, D) to put behind it (None: the prompt's own, that is plain Stable Diffusion).
+
+    `source_prompt` is the one that the tail was learned with.
+    """
 
     prompt: str
     tail: Tensor | None
     seed: int
+    source_prompt: str | None = None
 
 
 class Studio:
@@ -78,7 +82,7 @@ class Studio:
         tail = wish.tail
         if tail is None:
             tail = self.backbone.encode_prompt([wish.prompt])[0].tail(1)
-            params = params.model_copy(update={"tail_scale": 1.0})
+            params = params.model_copy(update={"tail_scale": 1.0, "tail_mode": "replace"})
         return hiper.edit(
             prompt=wish.prompt,
             tail=tail,
@@ -86,6 +90,7 @@ class Studio:
             schedule=self.backbone.schedule,
             latent_shape=self.backbone.latent_shape,
             seed=wish.seed,
+            source_prompt=wish.source_prompt,
         )
 
     def _run(self, kind: Kind, jobs: Iterable[Job[T]], count: int) -> list[T]:
@@ -126,8 +131,3 @@ def snapshots(job: Job[T], at: Sequence[int], into: dict[int, Tensor]) -> Job[T]
     except StopIteration as stop:
         result: T = stop.value
         return result
-
-
-def with_scale(params: EditParams, scale: float) -> EditParams:
-    """Return the same settings with another `tail_scale`."""
-    return params.model_copy(update={"tail_scale": scale})

@@ -11,22 +11,22 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
 from bench.cases import cases
-from bench.quality import Row, Trial, plain
 from bench.reference import reference_tail
 from bench.report import Spread, new_figure, require_plots, save_figure, show, write
-from bench.scoring import Scorer
+from bench.scoring import Share
 from bench.studio import CRITTERS, Studio
+from bench.trial import Row, Setting, Trial, over_processes, plain
 from core.diffusion.backbone import Backbone, load_backbone
 from core.recipes import recipes_for
 from core.schemas import PersonalizeParams, Recipe
 from pretrain.captions import plain_caption
-from pretrain.judge import open_judge
 from pretrain.pictures import to_tensor
 from pretrain.render import render
 
@@ -41,7 +41,7 @@ class Point:
     way: str
     steps: int
     seconds: float
-    row: Row
+    shares: dict[str, Share]
 
 
 def step_seconds(backbone: Backbone, recipes: dict[str, Recipe], steps: int, repeats: int) -> dict[str, Spread]:
@@ -73,30 +73,30 @@ def step_seconds(backbone: Backbone, recipes: dict[str, Recipe], steps: int, rep
     return {way: Spread.of(found) for way, found in times.items()}
 
 
-def curve(trial: Trial, name: str, recipe: Recipe, at: Sequence[int]) -> list[Row]:
-    """Return how good the recipe's tails are after each of the steps `at`."""
-    sources = [case.source for case in trial.cases]
-    kept = trial.studio.tails(sources, [0] * len(sources), recipe.personalize, at)
-    return [
-        trial.run(f"{name} after {steps}", recipe.edit, lambda n, s=steps: kept[n][s], plain)  # type: ignore[misc]
-        for steps in at
-    ]
+def curves(trial: Trial, *, recipes: dict[str, Recipe], shares: Sequence[float]) -> list[Row]:
+    """Return how good each recipe's tails are after parts of its steps, in the order of `looked_at`."""
+    found = []
+    for name, recipe in recipes.items():
+        at = looked_at(recipe, shares)
+        tails = trial.learn(recipe.personalize, 0, at)
+        found += [trial.run(f"{name} after {steps}", recipe.edit, tails[steps], plain) for steps in at]
+    return found
+
+
+def looked_at(recipe: Recipe, shares: Sequence[float]) -> list[int]:
+    """Return the steps at which a recipe's tails are looked at: parts of all its steps."""
+    return sorted({max(1, round(share * recipe.personalize.steps)) for share in shares})
 
 
 def points(
-    trial: Trial, recipes: dict[str, Recipe], seconds: dict[str, Spread], shares: Sequence[float]
+    rows: Sequence[Row], recipes: dict[str, Recipe], seconds: dict[str, Spread], shares: Sequence[float]
 ) -> list[Point]:
-    """Return the curves of all ways; `shares` are the parts of a recipe's steps at which it is looked at."""
+    """Return the curves of all ways; the reference's are `paper`'s, with its own seconds."""
+    steps = [(name, step) for name, recipe in recipes.items() for step in looked_at(recipe, shares)]
     found = []
-    for name, recipe in recipes.items():
-        at = sorted({max(1, round(share * recipe.personalize.steps)) for share in shares})
-        rows = curve(trial, name, recipe, at)
+    for (name, step), row in zip(steps, rows, strict=True):
         ways = [name, REFERENCE, PLAIN_REFERENCE] if name == "paper" else [name]
-        found += [
-            Point(way, steps, steps * seconds[way].median, row)
-            for way in ways
-            for steps, row in zip(at, rows, strict=True)
-        ]
+        found += [Point(way, step, step * seconds[way].median, row.shares) for way in ways]
     return found
 
 
@@ -106,7 +106,7 @@ def plot(found: Sequence[Point], path: Path) -> None:
     for axis, question in zip(axes, ("identity", "text"), strict=True):
         for way in dict.fromkeys(point.way for point in found):
             mine = [point for point in found if point.way == way]
-            axis.plot([p.seconds for p in mine], [p.row.shares[question].mean for p in mine], marker=".", label=way)
+            axis.plot([p.seconds for p in mine], [p.shares[question].mean for p in mine], marker=".", label=way)
         axis.set(xlabel="seconds alone", ylabel=f"{question}, %", xscale="log")
     axes[0].legend(fontsize=7)
     save_figure(figure, path)
@@ -122,6 +122,8 @@ def main() -> None:
     parser.add_argument("--shares", type=float, nargs="+", default=[0.05, 0.1, 0.2, 0.4, 0.7, 1.0])
     parser.add_argument("--timed-steps", type=int, default=100)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--keep", type=Path, help="a folder; what lies there of an earlier run is not made again")
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
     options = parser.parse_args()
     require_plots()
@@ -129,10 +131,10 @@ def main() -> None:
     recipes = {name: recipes_for(CRITTERS)[name] for name in ("paper", "fast")}
     seconds = step_seconds(backbone, recipes, options.timed_steps, options.repeats)
     show("milliseconds a step, alone", ["way", "median (min-max)"], [(w, s.times(1000)) for w, s in seconds.items()])
-    judge = open_judge(options.judge, CRITTERS / "judges" / f"judge_{options.judge}.safetensors")
-    trial = Trial(Studio(backbone), Scorer(judge), cases(options.split, options.individuals), options.sampling_seeds)
-    found = points(trial, recipes, seconds, options.shares)
-    cells = [(p.way, p.steps, f"{p.seconds:.1f}", p.row.shares["identity"], p.row.shares["text"]) for p in found]
+    setting = Setting(CRITTERS, options.split, options.judge, options.individuals, options.sampling_seeds, options.keep)
+    rows = over_processes(setting, partial(curves, recipes=recipes, shares=options.shares), options.processes)
+    found = points(rows, recipes, seconds, options.shares)
+    cells = [(p.way, p.steps, f"{p.seconds:.1f}", p.shares["identity"], p.shares["text"]) for p in found]
     show("time to a good tail", ["way", "steps", "seconds alone", "identity, %", "text, %"], cells)
     write(options.out, f"time-to-tail-{options.split}-{options.judge}", found)
     plot(found, options.out / f"time-to-tail-{options.split}-{options.judge}.png")

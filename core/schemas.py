@@ -98,7 +98,12 @@ class EditParams(Params):
 
     negative_prompt: str = ""
     num_images: int = Field(1, ge=1)
-    tail_scale: float = Field(0.8, ge=0, le=2)
+    tail_scale: float = Field(0.8, ge=0, le=2, description="how strongly the subject is kept against the prompt")
+    tail_mode: Literal["replace", "residual"] = Field(
+        "replace",
+        description="replace: the scaled tail stands in place of the prompt's last n vectors, as in the paper; "
+        "residual: what the tail learned beyond its source prompt is scaled and added to them",
+    )
     guidance_scale: float = Field(7.5, ge=1, le=30)
     num_inference_steps: int = Field(50, ge=1, le=200)
     sampler: Literal["ddim", "dpmpp_2m"] = "ddim"

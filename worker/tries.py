@@ -104,6 +104,7 @@ class Edit:
             schedule=self.backbone.schedule,
             latent_shape=self.backbone.latent_shape,
             seed=spec.seed,
+            source_prompt=self._tail_spec().prompt,
             source=_picture(self._storage, self._tail_spec()) if spec.edit.strength is not None else None,
         )
 

@@ -138,16 +138,18 @@ def edit(
     schedule: Schedule,
     latent_shape: tuple[int, int, int],
     seed: int,
+    source_prompt: str | None = None,
     source: Tensor | None = None,
 ) -> Job[list[Tensor]]:
     """Sample pictures (3, H, W) in -1..1 of the tail's subject in the prompt's scene (HiPer, section 3.3).
 
-    The head is the target prompt's, then comes `tail_scale` x tail; the unconditional row never carries the tail.
+    The head is the target prompt's, then comes the tail in the way of `tail_mode`, which for `residual` needs the
+    `source_prompt` that the tail (n, D) was learned with (else ValueError); the unconditional row never carries it.
     Picture i draws from `seed + i`, so that it comes out the same when asked for alone. With `strength` sampling starts
     from the noised `source` picture (3, H, W).
     """
     target: Conditioning = yield EncodePrompt(prompt)
-    conditioning = target.with_tail(params.tail_scale * tail)
+    conditioning = yield from _with_subject(target, tail, params, source_prompt)
     negative: Conditioning = yield EncodePrompt(params.negative_prompt)
     sampler = make_sampler(params.sampler, schedule, params.num_inference_steps, params.strength)
     latents = [_noise(latent_shape, seed + i, tail.dtype) for i in range(params.num_images)]
@@ -157,6 +159,24 @@ def edit(
     latents = yield from _denoise(sampler, latents, conditioning, negative, params.guidance_scale)
     images = yield tuple(DecodeLatents(row) for row in latents)
     return list(images)
+
+
+def _with_subject(
+    target: Conditioning, tail: Tensor, params: EditParams, source_prompt: str | None
+) -> Job[Conditioning]:
+    """Return the target's conditioning with the tail (n, D) in it.
+
+    A text encoder writes the whole prompt into its last vectors, too: in place of the target's, a tail that began at
+    the source's brings the source's scene along. What it learned beyond its beginning does not.
+    """
+    if params.tail_mode == "replace":
+        return target.with_tail(params.tail_scale * tail)
+    if source_prompt is None:
+        raise ValueError("a residual tail needs the prompt that it was learned with")
+    source: Conditioning = yield EncodePrompt(source_prompt)
+    positions = tail.shape[0]
+    learned = tail - source.tail(positions).to(tail)
+    return target.with_tail(target.tail(positions).to(tail) + params.tail_scale * learned)
 
 
 def _denoise(

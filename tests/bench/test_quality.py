@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from bench.cases import RIVALS, TARGETS, Case, cases
-from bench.quality import Trial, plain
+from bench.quality import compare, results, with_pools
 from bench.scoring import Scorer, Share, shares
 from bench.studio import CRITTERS, Studio, Wish
+from bench.trial import Row, Setting, Tails, Trial, over_processes, plain
+from bench.variants import read_variant
 from core.diffusion.backbone import load_backbone
+from core.recipes import recipes_for
 from core.schemas import EditParams, PersonalizeParams
 from pretrain.captions import full_caption
 from pretrain.judge import new_judge
@@ -77,9 +83,9 @@ def test_shares_are_means_over_individuals_with_an_interval() -> None:
     share = Share.of([[1, 1, 1, 1], [0, 0], []])
     assert share.mean == 50
     assert (share.low, share.high) == (0, 100)
-    marks = [[{"identity": 1.0, "pose": 1.0, "place": 0.0, "style": 1.0}]]
-    assert shares(marks)["text"].mean == pytest.approx(66.67)
-    assert shares(marks)["identity"].mean == 100
+    marks = [[{"identity": 1.0, "pose": 1.0}], [{"identity": 1.0}, {"identity": 0.0, "pose": 0.0}]]
+    assert shares(marks)["pose"].mean == 50
+    assert shares(marks)["identity"].mean == 75
 
 
 def test_tails_are_kept_at_the_wanted_steps(studio: Studio, case: Case) -> None:
@@ -103,9 +109,72 @@ def test_an_edit_without_a_tail_is_the_prompt_alone(studio: Studio) -> None:
 
 def test_a_trial_marks_every_edit_of_every_case(studio: Studio, case: Case) -> None:
     trial = Trial(studio, Scorer(new_judge("a").eval()), [case], 1)
-    row = trial.run("no tail", EditParams(num_inference_steps=1), lambda _: None, plain)
+    row = trial.run("no tail", EditParams(num_inference_steps=1), trial.no_tails(), plain)
+    assert len(row.marks[case.number]) == TARGETS
     assert {"identity", "twin", "text", "pose", "leak pose"} <= set(row.shares)
     assert trial.truth().shares["identity"].mean >= 0
+
+
+def test_text_is_the_part_of_pose_place_and_style_that_is_right(case: Case) -> None:
+    marks = Scorer(new_judge("b").eval()).marks(case, case.targets[0], np.asarray(render(case.targets[0])))
+    assert marks["text"] == pytest.approx((marks["pose"] + marks["place"] + marks["style"]) / 3)
+
+
+def test_differences_are_paired_over_individuals() -> None:
+    mine = Row("mine", 1.0, {0: [{"identity": 1.0}, {"identity": 1.0}], 1: [{"identity": 0.0}], 2: [{}]})
+    its = Row("its", 1.0, {0: [{"identity": 1.0}, {"identity": 0.0}], 1: [{"identity": 0.0}], 2: [{"identity": 1.0}]})
+    assert mine.minus(its, "identity").mean == 25
+
+
+def test_a_line_names_a_recipe_with_changes_to_both_halves() -> None:
+    known = recipes_for(CRITTERS)
+    variant = read_variant("fast steps=7 sampler=ddim tail_scale=1.25", known)
+    assert variant.recipe.personalize.steps == 7
+    assert (variant.recipe.edit.sampler, variant.recipe.edit.tail_scale) == ("ddim", 1.25)
+    assert variant.recipe.personalize.learning_rate == known["fast"].personalize.learning_rate
+    with pytest.raises(SystemExit, match="no recipe has: step"):
+        read_variant("fast step=7", known)
+    with pytest.raises(SystemExit, match="there is no recipe 'slow'"):
+        read_variant("slow", known)
+
+
+def alike(rows: Sequence[Row], others: Sequence[Row]) -> float:
+    """Return the share of marks that are equal."""
+    pairs = [
+        (mine[question], its[question])
+        for row, other in zip(rows, others, strict=True)
+        for number in row.marks
+        for mine, its in zip(row.marks[number], other.marks[number], strict=True)
+        for question in mine
+    ]
+    return sum(a == b for a, b in pairs) / len(pairs)
+
+
+def test_several_processes_find_what_one_finds_and_a_kept_run_is_not_made_again(tmp_path: Path) -> None:
+    setting = Setting(CRITTERS, "development", "a", 4, 1, tmp_path)
+    line = "fast steps=2 num_inference_steps=2"
+    variants = [read_variant(line, recipes_for(CRITTERS))]
+    work = partial(compare, variants=variants, scales=[1.5], training_seeds=2, references=True)
+
+    rows = over_processes(setting, work, 2)
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    again = over_processes(setting, work, 2)
+    alone = over_processes(replace(setting, keep=None), work, 1)
+
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == kept
+    assert again == rows
+    assert [row.way for row in rows] == [row.way for row in alone]
+    assert [sorted(row.marks) for row in rows] == [[0, 1, 2, 3]] * len(rows)
+    assert alike(rows, alone) > 0.95  # in other company sums are added in another order, which may tip a close call
+    found = {result.way: result for result in results(with_pools(rows, variants), variants[0])}
+    assert found[f"{line}, all seeds"].against_first is None
+    assert set(found["no tail"].against_first or {}) == {"identity", "text"}
+
+
+def test_anothers_tail_is_the_next_ones(studio: Studio) -> None:
+    tails = Tails("mine", [torch.zeros(1, 2), torch.ones(1, 2)])
+    assert torch.equal(tails.passed_on().rows[0], torch.ones(1, 2))  # type: ignore[arg-type]
+    assert tails.passed_on().of != tails.of
 
 
 def test_the_baseline_names_all_looks(case: Case) -> None:

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from bench.cases import cases
-from bench.quality import Trial
 from bench.reference import reference_tail
 from bench.scoring import Scorer
 from bench.studio import CRITTERS, Studio
-from bench.time_to_tail import REFERENCE, points, step_seconds
+from bench.time_to_tail import REFERENCE, curves, points, step_seconds
+from bench.trial import Trial
 from core.diffusion.backbone import Backbone, load_backbone
 from core.schemas import EditParams, PersonalizeParams, Recipe
 from pretrain.judge import new_judge
@@ -51,7 +51,9 @@ def test_every_way_is_timed_and_looked_at(backbone: Backbone) -> None:
     seconds = step_seconds(backbone, RECIPES, steps=1, repeats=1)
     assert all(spread.least > 0 for spread in seconds.values())
     trial = Trial(Studio(backbone, quiet=True), Scorer(new_judge("a").eval()), cases("development", 1), 1)
-    found = points(trial, RECIPES, seconds, [0.5, 1.0])
+    rows = curves(trial, recipes=RECIPES, shares=[0.5, 1.0])
+    found = points(rows, RECIPES, seconds, [0.5, 1.0])
     assert {(point.way, point.steps) for point in found} >= {("paper", 1), ("paper", 2), (REFERENCE, 2), ("fast", 1)}
     by_way = {(point.way, point.steps): point for point in found}
-    assert by_way[REFERENCE, 2].row == by_way["paper", 2].row
+    assert by_way[REFERENCE, 2].shares == by_way["paper", 2].shares
+    assert by_way[REFERENCE, 2].seconds == 2 * seconds[REFERENCE].median

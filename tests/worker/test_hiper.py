@@ -215,6 +215,38 @@ def test_the_unconditional_row_never_carries_the_tail(small: Backbone) -> None:
     assert torch.equal(rows[0].conditioning.sequence[-5:], params.tail_scale * tail)
 
 
+def conditional_row(backbone: Backbone, prompt: str, tail: Tensor, scale: float, source: str | None) -> Tensor:
+    """Return the sequence (L, D) that a residual edit conditions on."""
+    job = hiper.edit(
+        prompt=prompt,
+        tail=tail,
+        params=EditParams(tail_mode="residual", tail_scale=scale, num_inference_steps=2),
+        schedule=backbone.schedule,
+        latent_shape=backbone.latent_shape,
+        seed=0,
+        source_prompt=source,
+    )
+    rows = ask(job, {hiper.EncodePrompt: lambda request: backbone.encode_prompt([request.text])[0]}, PredictNoise)
+    sequence: Tensor = rows[0].conditioning.sequence
+    return sequence
+
+
+def test_a_residual_tail_adds_what_was_learned_and_at_scale_zero_is_plain_stable_diffusion(small: Backbone) -> None:
+    tail = torch.randn(5, small.width, generator=torch.Generator().manual_seed(1))
+    source, target = (row.sequence for row in small.encode_prompt([SOURCE, TARGET]))
+
+    assert torch.equal(conditional_row(small, TARGET, tail, 0.0, SOURCE), target)
+    torch.testing.assert_close(conditional_row(small, SOURCE, tail, 1.0, SOURCE)[-5:], tail)
+    mixed = conditional_row(small, TARGET, tail, 0.5, SOURCE)
+    assert torch.equal(mixed[:-5], target[:-5])
+    torch.testing.assert_close(mixed[-5:], target[-5:] + 0.5 * (tail - source[-5:]))
+
+
+def test_a_residual_tail_needs_its_source_prompt(small: Backbone) -> None:
+    with pytest.raises(ValueError, match="the prompt that it was learned with"):
+        conditional_row(small, TARGET, torch.zeros(5, small.width), 1.0, None)
+
+
 def test_without_guidance_the_unconditional_row_is_not_asked_for(small: Backbone) -> None:
     params = EditParams(guidance_scale=1.0, num_inference_steps=2)
     job = hiper.edit(

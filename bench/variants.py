@@ -1,0 +1,43 @@
+"""Recipes with some of their settings changed, as a line of text: `fast steps=100 tail_scale=1.2`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from core.schemas import EditParams, Params, PersonalizeParams, Recipe
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A recipe and the line that names it."""
+
+    name: str
+    recipe: Recipe
+
+
+def read_variant(line: str, known: dict[str, Recipe]) -> Variant:
+    """Return the variant that a line names; SystemExit when it names what there isn't."""
+    name, *changes = line.split()
+    if name not in known:
+        raise SystemExit(f"there is no recipe {name!r}; there are: {', '.join(known)}")
+    pairs = {field: _value(text) for field, _, text in (change.partition("=") for change in changes)}
+    unknown = pairs.keys() - PersonalizeParams.model_fields.keys() - EditParams.model_fields.keys()
+    if unknown:
+        raise SystemExit(f"{line!r} sets what no recipe has: {', '.join(sorted(unknown))}")
+    base = known[name]
+    personalize = base.personalize.model_dump() | _of(PersonalizeParams, pairs)
+    edit = base.edit.model_dump() | _of(EditParams, pairs)
+    recipe = Recipe(personalize=PersonalizeParams.model_validate(personalize), edit=EditParams.model_validate(edit))
+    return Variant(line, recipe)
+
+
+def _of(params: type[Params], pairs: dict[str, object]) -> dict[str, object]:
+    return {field: value for field, value in pairs.items() if field in params.model_fields}
+
+
+def _value(text: str) -> object:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
