@@ -39,7 +39,9 @@ class Settings(BaseSettings):
     # What a worker does at once
     personalize_slots: int = Field(8, ge=1)
     edit_slots: int = Field(8, ge=1)
-    max_batch: int = Field(16, ge=1)
+    max_batch: int = Field(
+        16, ge=1, description="most rows of a UNet call, a power of two; on CUDA fewer when its memory holds no more"
+    )
     threads: int = Field(0, ge=0, description="torch's threads; 0: as many as cores")
     stall_s: float = Field(300, gt=0, description="a worker whose engine has not ticked for so long exits")
 

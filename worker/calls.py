@@ -10,6 +10,7 @@ import torch
 
 from worker.batching import Group, Row
 from worker.execution import execute
+from worker.memory import Capacity
 from worker.policy import bucket_for
 from worker.stats import Meter
 from worker.ticket import DeviceMemoryError
@@ -37,22 +38,26 @@ class _Limit:
 class Calls:
     """Runs batches and contains what goes wrong in them.
 
-    A call that raises is split until the guilty row stands alone. A call that runs out of memory halves the limit of
-    its size of rows and is run again in halves; the limit doubles again after many full calls that went well.
+    On a device with memory of its own a call has the rows that fit into what is free, as far as calls of its size have
+    shown. A call that raises is split until the guilty row stands alone. A call that runs out of memory halves the
+    limit of its size of rows and is run again in halves; the limit doubles again after many full calls that went well.
     """
 
-    def __init__(self, max_batch: int, meter: Meter, tick: Callable[[], None]) -> None:
+    def __init__(
+        self, max_batch: int, meter: Meter, tick: Callable[[], None], capacity: Capacity | None = None
+    ) -> None:
         """`tick` is called ahead of every call, for a batch that is split may take many."""
         self._max_batch = max_batch
         self._tick = tick
         self._meter = meter
+        self._capacity = capacity or Capacity(max_batch)
         self._limits: dict[Hashable, _Limit] = {}
 
     def limit(self, row: Row) -> int:
         """Return how many rows a call with the given row may have."""
         found = self._limits.get(row.group.size)
-        limit = self._max_batch if found is None else found.rows
-        return row.group.exact_bucket or limit
+        fitting = self._capacity.rows(row.group.size, row.job.backbone.device)
+        return row.group.exact_bucket or (fitting if found is None else min(found.rows, fitting))
 
     def run(self, rows: Sequence[Row]) -> list[Any]:
         """Run rows of one group; returns each row's result or Failure."""
@@ -77,10 +82,11 @@ class Calls:
     def _call(self, rows: Sequence[Row], bucket: int) -> tuple[list[Any], Exception | None]:
         """Return the results, or the error; outside of `except` the failed call's tensors can be freed."""
         self._tick()
-        requests = [row.request for row in rows]
+        requests, backbone = [row.request for row in rows], rows[0].job.backbone
         started = time.perf_counter()
         try:
-            results = execute(rows[0].job.backbone, requests, bucket)
+            with self._capacity.measuring(rows[0].group.size, backbone.device, bucket):
+                results = execute(backbone, requests, bucket)
         except Exception as error:
             log.warning(
                 "call.failed request=%s rows=%d error=%r",

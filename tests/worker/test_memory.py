@@ -1,0 +1,102 @@
+"""Rows that fit into a device's memory. The device is a stand-in: what its memory answers is the point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+
+from core.diffusion.requests import Job, PredictNoise
+from tests.support.tiny_backbone import TinyBackbone, prompt
+from worker.batching import Row, group_of
+from worker.calls import Calls, Failure
+from worker.memory import FIRST_ROWS, Capacity
+from worker.running import RunningJob
+from worker.stats import Meter
+from worker.ticket import Ticket
+
+CPU = torch.device("cpu")
+
+
+@dataclass
+class Memory:
+    """A device on which so much is free, and a call takes `per_row` bytes for each of its rows."""
+
+    free: int
+    per_row: int
+    backbone: TinyBackbone
+    calls: int = 0
+
+    def free_bytes(self) -> int:
+        return self.free
+
+    def begin(self) -> None:
+        self.calls = len(self.backbone.calls)
+
+    def peak_bytes(self) -> int:
+        return sum(size * self.per_row for _, size in self.backbone.calls[self.calls :])
+
+
+@pytest.fixture
+def memory(backbone: Any) -> Memory:
+    return Memory(free=1000, per_row=100, backbone=backbone)
+
+
+def rows_of(backbone: Any, count: int) -> list[Row]:
+    job: Job[Any] = (_ for _ in ())  # type: ignore[assignment]  # never run: only its requests matter
+    running = RunningJob(Ticket(kind="edit", name="job", on_cancel=lambda: None), job, backbone)
+    requests = [
+        PredictNoise(torch.full((4, 4, 4), float(n), dtype=torch.float64), 5, prompt("a")) for n in range(count)
+    ]
+    return [Row(running, n, request, n, group_of(running, request)) for n, request in enumerate(requests)]
+
+
+def test_on_the_cpu_the_most_is_always_allowed() -> None:
+    capacity = Capacity(16)
+    with capacity.measuring("size", CPU, 4):
+        pass
+    assert capacity.rows("size", CPU) == 16
+
+
+def test_the_first_call_of_a_size_is_small_and_the_next_has_the_rows_that_fit(memory: Memory) -> None:
+    capacity = Capacity(64, lambda _: memory)
+    assert capacity.rows("size", CPU) == FIRST_ROWS
+    with capacity.measuring("size", CPU, 4):
+        memory.backbone.calls.append(("predict", 4))
+    assert capacity.rows("size", CPU) == 8  # 0.8 x 1000 bytes / 100
+    assert capacity.rows("another size", CPU) == FIRST_ROWS
+    memory.free = 790
+    assert capacity.rows("size", CPU) == 4
+    memory.free = 0
+    assert capacity.rows("size", CPU) == 1
+    memory.free = 10**9
+    assert capacity.rows("size", CPU) == 64
+
+
+def test_a_call_that_raises_teaches_nothing(memory: Memory) -> None:
+    capacity = Capacity(16, lambda _: memory)
+    with pytest.raises(torch.OutOfMemoryError), capacity.measuring("size", CPU, 4):
+        raise torch.OutOfMemoryError
+    assert capacity.rows("size", CPU) == FIRST_ROWS
+
+
+def test_calls_have_the_rows_that_fit_and_every_row_gets_its_own_result(backbone: Any, memory: Memory) -> None:
+    calls = Calls(16, Meter(), lambda: None, Capacity(16, lambda _: memory))
+    rows = rows_of(backbone, 16)
+
+    results = calls.run(rows)
+
+    assert [size for _, size in backbone.calls] == [4, 4, 8]  # what was learned in the first quarter
+    assert not any(isinstance(result, Failure) for result in results)
+    for row, result in zip(rows, results, strict=True):
+        [alone] = calls.run([row])
+        torch.testing.assert_close(result, alone, rtol=0, atol=1e-9)
+
+
+def test_memory_that_others_took_makes_the_next_call_smaller(backbone: Any, memory: Memory) -> None:
+    calls = Calls(16, Meter(), lambda: None, Capacity(16, lambda _: memory))
+    calls.run(rows_of(backbone, 4))
+    memory.free = 300
+    assert calls.limit(rows_of(backbone, 1)[0]) == 2
