@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1 …")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    compile: bool = Field(False, description="compile UNets with torch.compile: minutes at the first calls")
     model_memory_mb: int = Field(16_000, ge=1, description="budget of the model cache")
 
     # What a worker does at once

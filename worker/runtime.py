@@ -68,7 +68,10 @@ class Runtime:
         }
 
     def _load_backbone(self, location: str, name: str) -> Backbone:
-        return load_backbone(location, name=name, device=self.settings.device, dtype=self.settings.dtype)
+        settings = self.settings
+        return load_backbone(
+            location, name=name, device=settings.device, dtype=settings.dtype, compiled=settings.compile
+        )
 
     def _publish(self) -> None:
         """Publish all models; one that can't be loaded now, as the hub is away, say, is tried again."""

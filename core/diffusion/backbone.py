@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,6 +10,7 @@ from torch import Tensor
 from core.diffusion.checkpoint import Checkpoint, CheckpointError, find_checkpoint
 from core.diffusion.conditioning import Conditioning, TailSpec
 
+MOST_SHAPES = 32  # compiled for one UNet; torch gives up, and calls it as it is, beyond
 _DTYPES = {"float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -20,7 +22,15 @@ class Backbone:
     or float64 on a float64 backbone.
     """
 
-    def __init__(self, checkpoint: Checkpoint, *, name: str, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        name: str,
+        device: torch.device,
+        dtype: torch.dtype,
+        compiled: bool = False,
+    ) -> None:
         self.name = name
         self.hash = checkpoint.hash()
         self.device = device
@@ -29,7 +39,8 @@ class Backbone:
         self.schedule = checkpoint.schedule()
         self._text_encoder = checkpoint.text_encoder(self.row_dtype).to(device)
         self._vae = checkpoint.vae(self.row_dtype).to(device)
-        self._unet = checkpoint.unet(dtype).to(device, memory_format=torch.channels_last)
+        unet = checkpoint.unet(dtype).to(device, memory_format=torch.channels_last)
+        self._unet = _compiled(unet) if compiled else unet
         self._tokenizer, self._pad_id, longest = checkpoint.tokenizer()
         self.sequence_length = min(longest, self._text_encoder.config.max_position_embeddings)
         self.width: int = self._text_encoder.config.hidden_size
@@ -121,19 +132,34 @@ class Backbone:
 
 
 def load_backbone(
-    location: str, *, name: str, device: str = "auto", dtype: str = "auto", cache_dir: Path | None = None
+    location: str,
+    *,
+    name: str,
+    device: str = "auto",
+    dtype: str = "auto",
+    compiled: bool = False,
+    cache_dir: Path | None = None,
 ) -> Backbone:
     """Load the Stable Diffusion 1.x or 2.x checkpoint in a folder (diffusers' layout) or of a hub name.
 
     `device` is `auto` (CUDA if there is one) or what torch takes; `dtype` is `auto` (float32 on the CPU; bfloat16 on
-    CUDA, float16 where that lacks it), `float32`, `float16`, `bfloat16` or `float64`. CheckpointError for everything
-    that can't be loaded.
+    CUDA, float16 where that lacks it), `float32`, `float16`, `bfloat16` or `float64`. A `compiled` UNet compiles itself
+    at the first call of every batch size. CheckpointError for everything that can't be loaded.
     """
     place = _device(device)
     if dtype != "auto" and dtype not in _DTYPES:
         raise CheckpointError(f"dtype is {dtype!r}; it must be auto or one of {', '.join(_DTYPES)}")
     number_type = _auto_dtype(place) if dtype == "auto" else _DTYPES[dtype]
-    return Backbone(find_checkpoint(location, cache_dir), name=name, device=place, dtype=number_type)
+    checkpoint = find_checkpoint(location, cache_dir)
+    return Backbone(checkpoint, name=name, device=place, dtype=number_type, compiled=compiled)
+
+
+def _compiled(unet: Any) -> Any:
+    """Return a UNet compiled for each shape that it meets: batches come in few sizes, with and without a gradient."""
+    import torch._dynamo  # noqa: PLC0415 - takes more than a second, and few want it
+
+    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, MOST_SHAPES)
+    return torch.compile(unet, dynamic=False)
 
 
 def _device(device: str) -> torch.device:

@@ -197,3 +197,19 @@ def test_the_embedded_model_draws_a_picture() -> None:
     assert picture.isfinite().all()
     assert picture.abs().max() <= 1
     assert picture.std() > 0.05
+
+
+def test_a_compiled_unet_has_the_same_hash_memory_and_output(folder: Path, backbone: Backbone) -> None:
+    compiled = load_backbone(str(folder), name="compiled", device="cpu", compiled=True)
+    latents = torch.randn(2, *backbone.latent_shape, generator=torch.Generator().manual_seed(0))
+    timesteps, rows = torch.tensor([3, 700]), stack_conditioning(backbone.encode_prompt(["", "the dog"]))
+
+    assert isinstance(compiled._unet, torch._dynamo.OptimizedModule)
+    assert (compiled.hash, compiled.memory_bytes) == (backbone.hash, backbone.memory_bytes)
+    assert compiled.latent_shape == backbone.latent_shape
+    torch.compiler.set_stance("force_eager")  # compiling takes minutes, and needs a compiler
+    try:
+        output = compiled.predict(latents, timesteps, rows)
+    finally:
+        torch.compiler.set_stance("default")
+    torch.testing.assert_close(output, backbone.predict(latents, timesteps, rows))
