@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -37,21 +37,16 @@ class Keep:
             path.write_text(json.dumps(made))
         return made
 
-    def tails(self, of: object, make: Callable[[], TailsBySteps]) -> TailsBySteps:
-        """Return each individual's tails (n, D) by steps, learned before or now."""
+    def tails(self, of: object, steps: Sequence[int], make: Callable[[], TailsBySteps]) -> TailsBySteps:
+        """Return each individual's tails (n, D) after at least these steps, learned before or now."""
         path = self._path(of, "safetensors")
         if path is not None and path.exists():
-            return _from_names(load_file(path))
+            found = _from_names(load_file(path))
+            if set(steps) <= found[0].keys():
+                return found
         made = make()
         if path is not None:
-            save_file(
-                {
-                    f"{row} {steps}": tail.contiguous()
-                    for row, tails in enumerate(made)
-                    for steps, tail in tails.items()
-                },
-                path,
-            )
+            save_file(_to_names(made), path)
         return made
 
     def _path(self, of: object, suffix: str) -> Path | None:

@@ -1,4 +1,6 @@
-"""How many steps of jobs one engine does a second, against one job at a time and against the bare model.
+"""How many jobs one engine does a minute, against one job at a time and against the bare model.
+
+Jobs are cut short to `--steps`; the jobs a minute are those of the fast recipe at its full length.
 
 `python -m bench.throughput` takes some minutes; nothing else should run on the machine.
 """
@@ -33,11 +35,18 @@ class Row:
 
     kind: Kind
     jobs: int
+    per_minute: Spread  # whole jobs of the recipe
     engine: Spread
     bare: Spread
     share_of_bare: Spread
     times_one_at_a_time: Spread
     share_in_model_calls: Spread
+
+
+def recipe_steps(kind: Kind) -> int:
+    """Return how many steps a whole job of the embedded model's fast recipe has."""
+    recipe = recipes_for(CRITTERS)["fast"]
+    return recipe.personalize.steps if kind == "personalize" else recipe.edit.num_inference_steps
 
 
 def make_job(backbone: Backbone, kind: Kind, steps: int, seed: int) -> Job[Any]:
@@ -104,6 +113,7 @@ def measure(backbone: Backbone, kind: Kind, jobs: int, *, steps: int, repeats: i
     return Row(
         kind,
         jobs,
+        Spread.of(engine).times(60 / recipe_steps(kind)),
         Spread.of(engine),
         Spread.of(bare),
         Spread.of([e / b for e, b in zip(engine, bare, strict=True)]),
@@ -143,9 +153,19 @@ def main() -> None:
         for kind in kinds
         for jobs in options.jobs
     ]
-    columns = ["kind", "jobs", "engine, steps/s", "bare model", "engine / bare", "x one at a time", "in model calls"]
+    columns = [
+        "kind",
+        "jobs",
+        "jobs/minute",
+        "engine, steps/s",
+        "bare model",
+        "engine / bare",
+        "x one at a time",
+        "in model calls",
+    ]
     cells = [
-        (r.kind, r.jobs, r.engine, r.bare, r.share_of_bare, r.times_one_at_a_time, r.share_in_model_calls) for r in rows
+        (r.kind, r.jobs, r.per_minute, r.engine, r.bare, r.share_of_bare, r.times_one_at_a_time, r.share_in_model_calls)
+        for r in rows
     ]
     show("throughput of one engine: median (min-max)", columns, cells)
     write(options.out, "throughput", rows)

@@ -110,7 +110,7 @@ class Trial:
         sources = [case.source for case in self.cases]
         steps = sorted({*at, params.steps})
         of = ["tails", params.model_dump(), seed]
-        learned = self.keep.tails([*of, steps], lambda: self.studio.tails(sources, seeds, params, steps))
+        learned = self.keep.tails(of, steps, lambda: self.studio.tails(sources, seeds, params, steps))
         return {step: Tails([*of, step], [tails[step] for tails in learned]) for step in steps}
 
     def no_tails(self) -> Tails:

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from bench.cases import RIVALS, TARGETS, Case, cases
+from bench.keep import Keep
 from bench.quality import compare, results, with_pools
 from bench.scoring import Scorer, Share, shares
 from bench.studio import CRITTERS, Studio, Wish
@@ -169,6 +170,23 @@ def test_several_processes_find_what_one_finds_and_a_kept_run_is_not_made_again(
     found = {result.way: result for result in results(with_pools(rows, variants), variants[0])}
     assert found[f"{line}, all seeds"].against_first is None
     assert set(found["no tail"].against_first or {}) == {"identity", "text"}
+
+
+def test_kept_tails_are_learned_again_only_for_steps_that_are_not_there(tmp_path: Path) -> None:
+    learned: list[int] = []
+
+    def make(*steps: int) -> list[dict[int, torch.Tensor]]:
+        learned.append(len(steps))
+        return [{step: torch.full((1, 2), float(step)) for step in steps}]
+
+    keep = Keep(tmp_path, "ground")
+    keep.tails("fast", [1, 3], lambda: make(1, 3))
+    [found] = keep.tails("fast", [3], lambda: make(3))
+    assert torch.equal(found[1], torch.ones(1, 2))
+    assert learned == [2]
+    keep.tails("fast", [2], lambda: make(2, 3, 1))
+    Keep(tmp_path, "other ground").tails("fast", [3], lambda: make(3))
+    assert learned == [2, 3, 1]
 
 
 def test_anothers_tail_is_the_next_ones(studio: Studio) -> None:
