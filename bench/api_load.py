@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 from redis import Redis
 
-from bench.report import Spread, show, write
+from bench.report import Spread, new_figure, require_plots, save_figure, show, write
 from bench.service import load, served, wait_for, wait_for_running
 from cli.up import claim_port, read_server_file
 
@@ -104,6 +104,19 @@ def measure(targets: Sequence[Target], connections: int, seconds: float, repeats
     return rows
 
 
+def plot(rows: Sequence[Row], path: Path) -> None:
+    """Draw requests a second, and how long they took."""
+    figure, [rates, times] = new_figure(2, 9, 3.5)
+    names = [row.target.replace(", ", ",\n") for row in rows]
+    rates.bar(names, [row.per_second.median for row in rows])
+    rates.set(ylabel="requests a second")
+    times.bar(names, [row.p99.median for row in rows], color="lightgray", label="p99")
+    times.bar(names, [row.p50.median for row in rows], label="p50")
+    times.set(ylabel="milliseconds")
+    times.legend(fontsize=7)
+    save_figure(figure, path)
+
+
 def main() -> None:
     """Print the table and write JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -113,6 +126,7 @@ def main() -> None:
     parser.add_argument("--busy", type=int, default=8, help="personalizations that run meanwhile")
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
     options = parser.parse_args()
+    require_plots()
     os.environ["TAILOR_MAX_QUEUED"] = "1000000"
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -132,6 +146,7 @@ def main() -> None:
     cells = [(r.target, r.per_second, r.p50, r.p99, r.share_of_bare, r.refused) for r in rows]
     show("the API with a busy worker", ["target", "requests/s", "p50, ms", "p99, ms", "/ bare", "refused"], cells)
     write(options.out, "api", rows)
+    plot(rows, options.out / "api.png")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from bench.report import Spread, percentile, show, write
+from bench.report import Spread, new_figure, percentile, require_plots, save_figure, show, write
 from cli.client import Job, TailorClient
 from cli.demo import PICTURE, SOURCE_PROMPT
 from cli.up import Stack, UpOptions, locked
@@ -38,6 +38,7 @@ class Latency:
     times_idle: float
     model_share: float | None  # of the worker's wall time that was spent in model calls, with this load
     worker_megabytes: float
+    megabytes_per_job: float | None  # more than the idle worker had, for each running personalization
 
 
 @contextmanager
@@ -122,11 +123,12 @@ def measure(
             memory = worker.memory_info().rss / 1e6
         idle += edit_seconds(client, tail_id, max(1, edits // 2))
         found.append((count, times, share, memory))
-    usual = Spread.of(idle).median
+    usual, base = Spread.of(idle).median, next((memory for count, _, _, memory in found if not count), None)
     return [
         Latency(
             min(count, slots), max(0, count - slots), spread := Spread.of(times), percentile(times, 95),
             spread.median / usual, share, memory,
+            (memory - base) / min(count, slots) if count and base is not None else None,
         )
         for count, times, share, memory in found
     ]  # fmt: skip
@@ -150,6 +152,20 @@ def _next_figure(client: TailorClient) -> tuple[float, float]:
     return now, time.perf_counter()
 
 
+def plot(rows: Sequence[Latency], path: Path) -> None:
+    """Draw the median, the range and p95 of an edit at each load."""
+    figure, [axis] = new_figure(1, 6, 3.5)
+    labels = [f"{row.running} run,\n{row.queued} wait" for row in rows]
+    medians = [row.edit.median for row in rows]
+    below = [row.edit.median - row.edit.least for row in rows]
+    above = [row.edit.most - row.edit.median for row in rows]
+    axis.bar(labels, medians, yerr=[below, above], capsize=4, label="median, least and most")
+    axis.plot(labels, [row.p95 for row in rows], "x", color="black", label="p95")
+    axis.set(ylabel="an edit, seconds", title="personalizations meanwhile")
+    axis.legend(fontsize=7)
+    save_figure(figure, path)
+
+
 def main() -> None:
     """Print the table and write JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -158,6 +174,7 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=8, help="TAILOR_PERSONALIZE_SLOTS")
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
     options = parser.parse_args()
+    require_plots()
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as (client, worker):
         tail_id = ended(client, client.personalize(PICTURE, SOURCE_PROMPT, steps=20, seed=1)).tail_id
         edit_seconds(client, tail_id, 2)  # warm
@@ -166,12 +183,14 @@ def main() -> None:
         (
             r.running, r.queued, r.edit, f"{r.p95:.2f}", f"{r.times_idle:.2f}",
             "" if r.model_share is None else f"{r.model_share:.1%}", f"{r.worker_megabytes:.0f}",
+            "" if r.megabytes_per_job is None else f"{r.megabytes_per_job:.1f}",
         )
         for r in rows
     ]  # fmt: skip
-    columns = ["running", "queued", "an edit, s", "p95, s", "x idle", "in model calls", "worker, MB"]
+    columns = ["running", "queued", "an edit, s", "p95, s", "x idle", "in model calls", "worker, MB", "MB a job"]
     show("an edit that arrives while personalizations run", columns, cells)
     write(options.out, "service", rows)
+    plot(rows, options.out / "service.png")
 
 
 if __name__ == "__main__":
