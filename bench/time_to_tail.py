@@ -2,7 +2,8 @@
 
 `python -m bench.time_to_tail` first times a step of each way alone, in turns, and then learns the tails of many
 individuals at once and marks what they give after more and more steps: what a tail is does not depend on its company.
-The reference does the same maths as `paper`, so it has that one's quality and its own seconds.
+The reference does the same maths as `paper`, so it has that one's quality and its own seconds. All edits are sampled as
+`fast` says, each recipe with its own guidance and tail: what is compared is the tails.
 """
 
 from __future__ import annotations
@@ -79,7 +80,10 @@ def curves(trial: Trial, *, recipes: dict[str, Recipe], shares: Sequence[float])
     for name, recipe in recipes.items():
         at = looked_at(recipe, shares)
         tails = trial.learn(recipe.personalize, 0, at)
-        found += [trial.run(f"{name} after {steps}", recipe.edit, tails[steps], plain) for steps in at]
+        edit = recipe.edit.model_copy(
+            update=recipes["fast"].edit.model_dump(include={"sampler", "num_inference_steps"})
+        )
+        found += [trial.run(f"{name} after {steps}", edit, tails[steps], plain) for steps in at]
     return found
 
 

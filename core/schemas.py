@@ -87,6 +87,9 @@ class PersonalizeParams(Params):
     steps: int = Field(1000, ge=1, description="optimiser steps")
     timestep_low: int = Field(0, ge=0, le=999, description="timesteps are drawn from low..high, both included")
     timestep_high: int = Field(999, ge=0, le=999)
+    timestep_drift: int = Field(
+        0, ge=0, le=999, description="how far that range has moved down at the last step: from coarse to fine"
+    )
     uniform_share: float = Field(0.0, ge=0, le=1, description="share of the steps that draw from 0..999 instead")
     posterior: Literal["sample", "mean"] = "sample"
     fit: Literal["crop", "pad"] = "crop"

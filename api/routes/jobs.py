@@ -16,16 +16,18 @@ Prefer = Annotated[str | None, Header(description="`wait=30`: answer when the st
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", description="go on after this event")]
 
 
-@router.get("/{job_id}")
-async def read_job(job_id: JobId, state: State, request: Request, response: Response, prefer: Prefer = None) -> JobView:
+@router.get("/{job_id}", response_model=JobView)
+async def read_job(job_id: JobId, state: State, request: Request, prefer: Prefer = None) -> Response:
     """Return a job: how far it is, and its results once it has succeeded."""
     wait_s = wanted_wait_s(prefer)
     job = await wait_for_change(state, job_id, wait_s or 0)
-    if wait_s is not None:
-        response.headers["Preference-Applied"] = f"wait={wait_s}"
+    headers = {} if wait_s is None else {"Preference-Applied": f"wait={wait_s}"}
     if (seconds := retry_after_s(job)) is not None:
-        response.headers["Retry-After"] = str(seconds)
-    return await run_in_threadpool(job_view, job, Links.of(request, state.services))
+        headers["Retry-After"] = str(seconds)
+    links = Links.of(request, state.services)
+    # Only an end has links to sign; and what the view has checked need not be checked again on its way out.
+    view = await run_in_threadpool(job_view, job, links) if job.end else job_view(job, links)
+    return Response(view.model_dump_json(), media_type="application/json", headers=headers)
 
 
 @router.delete("/{job_id}")

@@ -89,7 +89,7 @@ def personalize(
     latents = _latents(mean, std, params, seed)
     bad_steps = 0
     for step in range(int(checkpoint["step"]) if checkpoint else 0, params.steps):
-        timestep = _draw_timestep(params, state.rng)
+        timestep = _draw_timestep(params, step, state.rng)
         noise = torch.randn(latents.shape, generator=state.rng, dtype=latents.dtype)
         row: LossAndGrad = yield NoiseLoss(
             schedule.add_noise(latents, noise, timestep),
@@ -116,9 +116,10 @@ def _latents(mean: Tensor, std: Tensor, params: PersonalizeParams, seed: int) ->
     return mean + std * noise
 
 
-def _draw_timestep(params: PersonalizeParams, rng: Generator) -> int:
-    """Draw one timestep: uniformly from the recipe's range, for a share of the steps from all."""
-    low, high = params.timestep_low, params.timestep_high
+def _draw_timestep(params: PersonalizeParams, step: int, rng: Generator) -> int:
+    """Draw the timestep of a step: uniformly from the recipe's range as it lies now, for a share of them from all."""
+    moved = params.timestep_drift * step // max(1, params.steps - 1)
+    low, high = max(0, params.timestep_low - moved), max(0, params.timestep_high - moved)
     if params.uniform_share and float(torch.rand((), generator=rng)) < params.uniform_share:
         low, high = 0, 999
     return int(torch.randint(low, high + 1, (), generator=rng))

@@ -115,14 +115,27 @@ def test_timesteps_are_drawn_from_the_recipes_range_and_for_a_share_from_all(exa
     shared = narrow.model_copy(update={"uniform_share": 0.5})
     rng = torch.Generator().manual_seed(0)
 
-    drawn = [hiper._draw_timestep(narrow, rng) for _ in range(500)]
-    mixed = [hiper._draw_timestep(shared, rng) for _ in range(500)]
+    drawn = [hiper._draw_timestep(narrow, 0, rng) for _ in range(500)]
+    mixed = [hiper._draw_timestep(shared, 0, rng) for _ in range(500)]
 
     assert (min(drawn), max(drawn)) == (300, 400)
     outside = [timestep for timestep in mixed if not 300 <= timestep <= 400]
     assert 150 < len(outside) < 300  # half of the draws, nine tenths of which fall outside
     assert min(outside) < 100
     assert max(outside) > 900
+
+
+def test_the_range_of_timesteps_moves_down_with_the_steps_and_stops_at_zero() -> None:
+    params = PersonalizeParams(steps=101, timestep_low=300, timestep_high=400, timestep_drift=350)
+    rng = torch.Generator().manual_seed(0)
+
+    def seen(step: int) -> tuple[int, int]:
+        drawn = [hiper._draw_timestep(params, step, rng) for _ in range(1000)]
+        return min(drawn), max(drawn)
+
+    assert seen(0) == (300, 400)
+    assert seen(50) == (125, 225)
+    assert seen(100) == (0, 50)
 
 
 def test_a_loss_that_is_never_finite_ends_the_job_with_the_reason(engine: Engine, exact: Backbone) -> None:
