@@ -16,6 +16,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from bench.cores import CORES
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -50,7 +52,7 @@ def machine() -> dict[str, str]:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "python": platform.python_version(),
-        "threads": str(torch.get_num_threads()),
+        "threads": str(CORES),
         "load": " ".join(f"{load:.1f}" for load in os.getloadavg()),
         **{name: version(name) for name in ("torch", "diffusers", "transformers")},
     }

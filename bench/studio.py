@@ -45,11 +45,12 @@ class Wish:
 
 
 class Studio:
-    """Makes tails and edits on one backbone, sixteen jobs at a time."""
+    """Makes tails and edits on one backbone, sixteen jobs at a time, with so many threads as the caller has."""
 
-    def __init__(self, backbone: Backbone, *, quiet: bool = False) -> None:
+    def __init__(self, backbone: Backbone, *, quiet: bool = False, threads: int | None = None) -> None:
         self.backbone = backbone
         self._quiet = quiet
+        self._threads = threads or torch.get_num_threads()
 
     def tails(
         self, sources: Sequence[Scene], seeds: Sequence[int], params: PersonalizeParams, at: Sequence[int] = ()
@@ -97,7 +98,7 @@ class Studio:
         """Run the jobs in their order, so many at once, and return what they return."""
         results = []
         waiting = iter(jobs)
-        with running_engine() as engine, tqdm(total=count, desc=kind, disable=self._quiet) as bar:
+        with running_engine(self._threads) as engine, tqdm(total=count, desc=kind, disable=self._quiet) as bar:
             tickets = [self._submit(engine, kind, job) for job in islice(waiting, AT_ONCE)]
             while tickets:
                 results.append(tickets.pop(0).result())
@@ -110,9 +111,9 @@ class Studio:
 
 
 @contextmanager
-def running_engine() -> Iterator[Engine]:
-    """Run an engine with this process' number of threads for as long as the block runs."""
-    engine = Engine(num_threads=torch.get_num_threads())
+def running_engine(threads: int) -> Iterator[Engine]:
+    """Run an engine with so many threads for as long as the block runs."""
+    engine = Engine(num_threads=threads)
     engine.start()
     try:
         yield engine

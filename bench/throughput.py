@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from bench.cores import CORES, leave_the_cores, with_the_cores
 from bench.report import Spread, new_figure, require_plots, save_figure, show, write
 from bench.studio import CRITTERS
 from core.diffusion import hiper
@@ -74,7 +75,7 @@ def make_job(backbone: Backbone, kind: Kind, steps: int, seed: int) -> Job[Any]:
 def engine_rate(backbone: Backbone, kind: Kind, jobs: int, steps: int, *, at_once: bool) -> tuple[float, float]:
     """Return steps a second of so many jobs in one engine, and the share of the time spent in model calls."""
     made = [make_job(backbone, kind, steps, seed) for seed in range(jobs)]
-    engine = Engine(num_threads=torch.get_num_threads())
+    engine = Engine(num_threads=CORES)
     engine.start()
     began = time.perf_counter()
     tickets = []
@@ -115,7 +116,7 @@ def measure(backbone: Backbone, kind: Kind, jobs: int, *, steps: int, repeats: i
     """Measure engine, one at a time and the bare model alternately, so that a change of the machine meets all three."""
     engine, bare, alone, inside = [], [], [], []
     for _ in range(repeats):
-        bare.append(bare_rate(backbone, kind, jobs, steps))
+        bare.append(with_the_cores(lambda: bare_rate(backbone, kind, jobs, steps)))
         rate, share = engine_rate(backbone, kind, jobs, steps, at_once=True)
         engine.append(rate)
         inside.append(share)
@@ -155,9 +156,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
     options = parser.parse_args()
     require_plots()
+    leave_the_cores()
     backbone = load_backbone(options.model, name="bench")
     kinds: tuple[Kind, ...] = ("personalize", "edit")
-    bare_rate(backbone, "personalize", 2, 3)  # warm
+    with_the_cores(lambda: bare_rate(backbone, "personalize", 2, 3))  # warm
     rows = [
         measure(backbone, kind, jobs, steps=min(options.steps, recipe_steps(kind)), repeats=options.repeats)
         for kind in kinds

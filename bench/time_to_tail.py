@@ -19,6 +19,7 @@ import numpy as np
 from torch import Tensor
 
 from bench.cases import cases
+from bench.cores import CORES, leave_the_cores, with_the_cores
 from bench.reference import reference_tail
 from bench.report import Spread, new_figure, require_plots, save_figure, show, write
 from bench.scoring import Share
@@ -50,7 +51,7 @@ def step_seconds(backbone: Backbone, recipes: dict[str, Recipe], steps: int, rep
     source = cases("development", 1)[0].source
     image, prompt = to_tensor(np.asarray(render(source))[None])[0], plain_caption(source)
     weights: list[Tensor] = list(backbone._unet.parameters())
-    studio = Studio(backbone, quiet=True)
+    studio = Studio(backbone, quiet=True, threads=CORES)
 
     def reference(*, previews: bool) -> None:
         params = recipes["paper"].personalize.model_copy(update={"steps": steps})
@@ -60,8 +61,8 @@ def step_seconds(backbone: Backbone, recipes: dict[str, Recipe], steps: int, rep
         studio.tails([source], [0], params.model_copy(update={"steps": steps}))
 
     ways: dict[str, Callable[[], None]] = {
-        REFERENCE: lambda: reference(previews=True),
-        PLAIN_REFERENCE: lambda: reference(previews=False),
+        REFERENCE: lambda: with_the_cores(lambda: reference(previews=True)),
+        PLAIN_REFERENCE: lambda: with_the_cores(lambda: reference(previews=False)),
     }
     for name, recipe in recipes.items():
         ways[name] = lambda params=recipe.personalize: ours(params)  # type: ignore[misc] # bound now
@@ -131,6 +132,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
     options = parser.parse_args()
     require_plots()
+    leave_the_cores()
     backbone = load_backbone(str(CRITTERS), name="bench")
     recipes = {name: recipes_for(CRITTERS)[name] for name in ("paper", "fast")}
     seconds = step_seconds(backbone, recipes, options.timed_steps, options.repeats)

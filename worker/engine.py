@@ -8,8 +8,6 @@ from itertools import count
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
-
 from core.diffusion.requests import EncodePrompt, Job, Report, Request
 from core.errors import InvalidInputError
 from worker.batching import Row, group_of
@@ -18,6 +16,7 @@ from worker.policy import Kind, Shares, bucket_for, pick
 from worker.prompts import PromptCache
 from worker.running import RunningJob
 from worker.stats import EngineStats, Meter
+from worker.threads import take_the_cores
 from worker.ticket import CancelReason, Ticket
 
 if TYPE_CHECKING:
@@ -39,7 +38,10 @@ class Engine:
     def __init__(
         self, *, max_batch: int = 16, num_threads: int | None = None, prompts: PromptCache | None = None
     ) -> None:
-        """Make an engine whose calls have at most `max_batch` rows (a power of two); `num_threads` are torch's."""
+        """Make an engine whose calls have at most `max_batch` rows (a power of two); `num_threads` are torch's.
+
+        With `num_threads` given, threads that come later do their operations in one thread each.
+        """
         if max_batch < 1 or bucket_for(max_batch) != max_batch:
             raise InvalidInputError("max_batch", f"max_batch is {max_batch}; it must be a power of two")
         self.prompts = prompts or PromptCache()
@@ -57,12 +59,14 @@ class Engine:
         self._numbers = count()
         self._lock = Lock()
         self._wake = Event()
+        self._started = Event()
         self._closed = False
         self._thread = Thread(target=self._loop, name="engine", daemon=True)
 
     def start(self) -> None:
-        """Start the engine's thread."""
+        """Start the engine's thread, and wait until it has the cores."""
         self._thread.start()
+        self._started.wait()
 
     def stop(self) -> None:
         """Hand every job back, within one call, and wait for the thread's end."""
@@ -198,7 +202,8 @@ class Engine:
 
     def _loop(self) -> None:
         if self._num_threads is not None:
-            torch.set_num_threads(self._num_threads)  # here, for OpenMP counts threads per calling thread
+            take_the_cores(self._num_threads)
+        self._started.set()
         while not self.stopping.is_set():
             self._tick()
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from core.diffusion.backbone import Backbone
-from core.diffusion.requests import Job, LossAndGrad, NoiseLoss
+from core.diffusion.requests import EncodePrompt, Job, LossAndGrad, NoiseLoss
 from core.errors import InvalidInputError
 from tests.support.jobs import draw, edit, naive_edit, naive_personalize, personalize
 from tests.support.tiny_backbone import Gate, TinyBackbone, prompt
@@ -181,3 +182,23 @@ def test_a_bucket_that_the_engine_has_not_got_is_refused(engine: Engine, backbon
 def test_a_batch_limit_that_is_no_bucket_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="max_batch is 12"):
         Engine(max_batch=12)
+
+
+def test_the_engines_thread_has_the_cores_and_later_threads_do_their_operations_alone(backbone: Any) -> None:
+    seen: list[int] = []
+
+    def job() -> Job[int]:
+        yield EncodePrompt("a")
+        return torch.get_num_threads()
+
+    engine = Engine(num_threads=2)
+    engine.start()
+    try:
+        threads = engine.submit(job(), backbone=backbone, kind="edit", name="job").result(30)
+        later = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+        later.start()
+        later.join()
+    finally:
+        engine.stop()
+    assert threads == 2
+    assert seen == [1]
