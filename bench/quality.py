@@ -40,7 +40,7 @@ def compare(
 ) -> list[Row]:
     """Return every variant at its own and the other tail scales; the floors, baseline and ceiling with `references`.
 
-    Only a variant's own scale is tried with all training seeds.
+    Only a variant's own scale is tried with all training seeds; the floors are the last variant's.
     """
     rows = _references(trial, variants[-1]) if references else []
     for variant in variants:
@@ -52,7 +52,7 @@ def compare(
                 for scale in scales:
                     other = edit.model_copy(update={"tail_scale": scale})
                     rows.append(trial.run(f"{variant.name}, scale {scale:g}", other, tails, plain))
-            if not seed and references:
+            if not seed and references and variant is variants[-1]:
                 rows.append(trial.run(f"{variant.name}, another's tail", edit, tails.passed_on(), plain))
     return rows
 
