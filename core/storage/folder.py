@@ -139,12 +139,17 @@ class FolderStorage:
                 if path.is_file():
                     self._sync_up(path.parent)
                     raise
-                raise ValueError(
-                    f"{path.relative_to(self._root)} is a folder of other keys or lies under one"
-                ) from None
+                if self._is_barred(path):
+                    key = path.relative_to(self._root)
+                    raise ValueError(f"{key} is a folder of other keys or lies under one") from None
+                continue  # mkdir met a folder that a delete then removed, and took it for a file
             self._sync_up(path.parent)
             return
         raise StorageUnavailableError("storage: the folder vanishes again and again while it is written to")
+
+    def _is_barred(self, path: Path) -> bool:
+        """Tell whether a folder of keys has the path's name, or a key is where a folder on the way to it must be."""
+        return path.is_dir() or any(each.is_file() for each in path.parents if each.is_relative_to(self._root))
 
     def _sync_up(self, folder: Path) -> None:
         for each in (folder, *folder.parents):

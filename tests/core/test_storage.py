@@ -197,6 +197,26 @@ def test_writers_and_deleters_of_one_folder_do_not_trip_over_each_other(storage:
 # The folder alone
 
 
+@pytest.mark.parametrize("write", ["put", "create"])
+def test_a_folder_that_a_delete_removes_while_it_is_made_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: str
+) -> None:
+    storage = open_storage(str(tmp_path), secret=SECRET)
+    make, seen = Path.mkdir, []
+
+    def mkdir(path: Path, *args: Any, **options: Any) -> None:
+        """Raise what Path.mkdir does when the folder was there, and then was not when it looked again."""
+        seen.append(path)
+        if len(seen) == 1:
+            raise FileExistsError(path)
+        make(path, *args, **options)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    getattr(storage, write)("deep/er/1", b"1")
+    assert storage.get("deep/er/1") == b"1"
+    assert len(seen) > 1
+
+
 def test_a_crashed_write_is_never_seen_and_swept_after_an_hour(tmp_path: Path) -> None:
     storage = open_storage(str(tmp_path), secret=SECRET)
     old, young = tmp_path / ".tmp" / "old", tmp_path / ".tmp" / "young"
