@@ -178,6 +178,7 @@ def over_processes(setting: Setting, work: Callable[[Trial], list[Row]], process
     Two of one thread do more than one of two, whose threads meet after every operation.
     """
     found = cases(setting.split, setting.individuals)
+    processes = min(processes, max(1, len(found) // 2))  # "another's tail" wants two cases in every part
     parts = [found[first::processes] for first in range(processes)]
     if processes == 1:
         return work(Trial.open(setting, found))

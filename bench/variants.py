@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from core.recipes import merged
 from core.schemas import EditParams, Params, PersonalizeParams, Recipe
 
 
@@ -25,11 +26,8 @@ def read_variant(line: str, known: dict[str, Recipe]) -> Variant:
     unknown = pairs.keys() - PersonalizeParams.model_fields.keys() - EditParams.model_fields.keys()
     if unknown:
         raise SystemExit(f"{line!r} sets what no recipe has: {', '.join(sorted(unknown))}")
-    base = known[name]
-    personalize = base.personalize.model_dump() | _of(PersonalizeParams, pairs)
-    edit = base.edit.model_dump() | _of(EditParams, pairs)
-    recipe = Recipe(personalize=PersonalizeParams.model_validate(personalize), edit=EditParams.model_validate(edit))
-    return Variant(line, recipe)
+    override = {"personalize": _of(PersonalizeParams, pairs), "edit": _of(EditParams, pairs)}
+    return Variant(line, merged(name, known[name], override))
 
 
 def _of(params: type[Params], pairs: dict[str, object]) -> dict[str, object]:

@@ -38,10 +38,11 @@ def recipes_for(model_folder: Path) -> dict[str, Recipe]:
     if not path.exists():
         return general
     overrides = json.loads(path.read_text()).get("recipes", {})
-    return {name: _merge(name, general.get(name, PAPER), overrides.get(name, {})) for name in {**general, **overrides}}
+    return {name: merged(name, general.get(name, PAPER), overrides.get(name, {})) for name in {**general, **overrides}}
 
 
-def _merge(name: str, base: Recipe, override: dict[str, dict[str, object]]) -> Recipe:
+def merged(name: str, base: Recipe, override: dict[str, dict[str, object]]) -> Recipe:
+    """Return a recipe of this name with some fields of `personalize` and `edit` in place of the base's."""
     personalize = base.personalize.model_dump() | {"recipe": name} | override.get("personalize", {})
     edit = base.edit.model_dump() | override.get("edit", {})
     return Recipe(personalize=PersonalizeParams.model_validate(personalize), edit=EditParams.model_validate(edit))

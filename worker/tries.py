@@ -122,7 +122,7 @@ class Edit:
         return load_tail(self._storage.get(end.tail_key), width=self.backbone.width)
 
     def _tail_spec(self) -> JobSpec:
-        return self.claims.store.tail_end(self.claim.spec.tail_id)[0]
+        return self.claims.store.spec(self.claim.spec.tail_job)
 
     @property
     def _storage(self) -> Storage:
