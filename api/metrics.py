@@ -66,7 +66,7 @@ class FleetCollector(Collector):
 def engine_gauges(engines: list[dict[str, Any]]) -> Iterator[Metric]:
     """Yield the engines' calls, rows and seconds by request, and the UNet's mean batch size, over all live workers.
 
-    `engines` are `worker.stats.EngineStats` as dictionaries.
+    `engines` are `worker.engine.stats.EngineStats` as dictionaries.
     """
     calls = GaugeMetricFamily("tailor_engine_calls_total", "Batched calls", labels=["request"])
     rows = GaugeMetricFamily("tailor_engine_rows_total", "Rows in batched calls, without padding", labels=["request"])

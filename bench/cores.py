@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import torch
 
-from worker.threads import take_the_cores
+from worker.engine import take_the_cores
 
 T = TypeVar("T")
 CORES = torch.get_num_threads()

@@ -17,14 +17,13 @@ from tqdm import tqdm
 from core.config import REPOSITORY
 from core.diffusion import hiper
 from core.diffusion.backbone import Backbone
-from core.diffusion.requests import Job, Report
+from core.diffusion.requests import Report, Routine
 from core.schemas import EditParams, PersonalizeParams
 from pretrain.captions import plain_caption
 from pretrain.pictures import to_bytes, to_tensor
 from pretrain.render import render
 from pretrain.scenes import Scene
-from worker.engine import Engine
-from worker.policy import Kind
+from worker.engine import Engine, Kind
 
 T = TypeVar("T")
 AT_ONCE = 16
@@ -73,13 +72,13 @@ class Studio:
         made = self._run("edit", (self._edit(wish, params) for wish in wishes), len(wishes))
         return to_bytes(torch.stack([pictures[0] for pictures in made]))
 
-    def _learn(self, source: Scene, seed: int, params: PersonalizeParams) -> Job[Tensor]:
+    def _learn(self, source: Scene, seed: int, params: PersonalizeParams) -> Routine[Tensor]:
         image = to_tensor(np.asarray(render(source))[None])[0]
         return hiper.personalize(
             image=image, prompt=plain_caption(source), params=params, schedule=self.backbone.schedule, seed=seed
         )
 
-    def _edit(self, wish: Wish, params: EditParams) -> Job[list[Tensor]]:
+    def _edit(self, wish: Wish, params: EditParams) -> Routine[list[Tensor]]:
         tail = wish.tail
         if tail is None:
             tail = self.backbone.encode_prompt([wish.prompt])[0].tail(1)
@@ -94,7 +93,7 @@ class Studio:
             source_prompt=wish.source_prompt,
         )
 
-    def _run(self, kind: Kind, jobs: Iterable[Job[T]], count: int) -> list[T]:
+    def _run(self, kind: Kind, jobs: Iterable[Routine[T]], count: int) -> list[T]:
         """Run the jobs in their order, so many at once, and return what they return."""
         results = []
         waiting = iter(jobs)
@@ -106,7 +105,7 @@ class Studio:
                 tickets += [self._submit(engine, kind, job) for job in islice(waiting, 1)]
         return results
 
-    def _submit(self, engine: Engine, kind: Kind, job: Job[T]) -> Any:
+    def _submit(self, engine: Engine, kind: Kind, job: Routine[T]) -> Any:
         return engine.submit(job, backbone=self.backbone, kind=kind, name=kind)
 
 
@@ -121,7 +120,7 @@ def running_engine(threads: int) -> Iterator[Engine]:
         engine.stop()
 
 
-def snapshots(job: Job[T], at: Sequence[int], into: dict[int, Tensor]) -> Job[T]:
+def snapshots(job: Routine[T], at: Sequence[int], into: dict[int, Tensor]) -> Routine[T]:
     """Run a personalization as it is, and keep its tail (n, D) after the steps `at`."""
     try:
         request = next(job)

@@ -21,11 +21,10 @@ from bench.report import Spread, new_figure, require_plots, save_figure, show, w
 from bench.studio import CRITTERS
 from core.diffusion import hiper
 from core.diffusion.backbone import Backbone, load_backbone
-from core.diffusion.requests import Job
+from core.diffusion.requests import Routine
 from core.diffusion.stack import stack_conditioning
 from core.recipes import recipes_for
-from worker.engine import Engine
-from worker.policy import Kind
+from worker.engine import Engine, Kind
 
 PROMPT = "a standing dog"
 
@@ -50,7 +49,7 @@ def recipe_steps(kind: Kind) -> int:
     return recipe.personalize.steps if kind == "personalize" else recipe.edit.num_inference_steps
 
 
-def make_job(backbone: Backbone, kind: Kind, steps: int, seed: int) -> Job[Any]:
+def make_routine(backbone: Backbone, kind: Kind, steps: int, seed: int) -> Routine[Any]:
     """Return a job of so many steps with the embedded model's fast recipe."""
     recipe = recipes_for(CRITTERS)["fast"]
     if kind == "personalize":
@@ -74,7 +73,7 @@ def make_job(backbone: Backbone, kind: Kind, steps: int, seed: int) -> Job[Any]:
 
 def engine_rate(backbone: Backbone, kind: Kind, jobs: int, steps: int, *, at_once: bool) -> tuple[float, float]:
     """Return steps a second of so many jobs in one engine, and the share of the time spent in model calls."""
-    made = [make_job(backbone, kind, steps, seed) for seed in range(jobs)]
+    made = [make_routine(backbone, kind, steps, seed) for seed in range(jobs)]
     engine = Engine(num_threads=CORES)
     engine.start()
     began = time.perf_counter()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.claims import Claim
-from worker.ticket import CancelReason, Ticket
+from worker.engine import CancelReason, Ticket
 
 
 @dataclass

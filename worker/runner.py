@@ -16,11 +16,10 @@ from core.errors import StorageUnavailableError, TailorError
 from core.live import SUSPECT
 from core.schemas import JobEnd, JobKind, JobStatus, Problem, utc_now
 from worker.claimed import Running
-from worker.engine import Engine
+from worker.engine import CancelReason, Engine, HandedBackError, JobCanceledError
 from worker.models import ModelCache
 from worker.progress import Progress
 from worker.slots import Slots
-from worker.ticket import CancelReason, HandedBackError, JobCanceledError
 from worker.tries import Try, make_try
 
 STORAGE_RETRY_S = 1.0

@@ -14,7 +14,7 @@ from core.claims import Claim, Claims
 from core.diffusion import hiper
 from core.diffusion.backbone import Backbone
 from core.diffusion.files import load_tail, load_tensors, save_tensors, sha256_of, to_image, to_tensor
-from core.diffusion.requests import Job
+from core.diffusion.requests import Routine
 from core.errors import InvalidInputError, TailorError
 from core.images import to_png
 from core.schemas import JobEnd, JobSpec, JobStatus, utc_now
@@ -31,7 +31,7 @@ class ModelChangedError(TailorError):
 class Try(Protocol):
     """One try at a job of some kind."""
 
-    def job(self) -> Job[Any]:
+    def job(self) -> Routine[Any]:
         """Return the generator for the engine."""
 
     def keep(self, result: Any) -> JobEnd:
@@ -57,7 +57,7 @@ class Personalization:
     backbone: Backbone
     claims: Claims
 
-    def job(self) -> Job[Tensor]:
+    def job(self) -> Routine[Tensor]:
         """Return the optimisation, going on from an earlier attempt's checkpoint if there is one."""
         spec = self.claim.spec
         if spec.personalize is None:
@@ -92,7 +92,7 @@ class Edit:
     backbone: Backbone
     claims: Claims
 
-    def job(self) -> Job[list[Tensor]]:
+    def job(self) -> Routine[list[Tensor]]:
         """Return the sampling."""
         spec = self.claim.spec
         if spec.edit is None:

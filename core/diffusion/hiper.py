@@ -1,4 +1,4 @@
-"""Highly Personalized Text Embedding (Han et al. 2023, arXiv 2303.08767) as jobs: optimise a tail, edit with it."""
+"""Highly Personalized Text Embedding (Han et al. 2023, arXiv 2303.08767) as routines: optimise a tail, edit with it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from core.diffusion.requests import (
     DecodeLatents,
     EncodeImage,
     EncodePrompt,
-    Job,
     LossAndGrad,
     NoiseLoss,
     PredictNoise,
     Report,
+    Routine,
 )
 from core.diffusion.sampling import Sampler, SolverState, guide, make_sampler
 from core.diffusion.schedule import Schedule
@@ -74,7 +74,7 @@ def personalize(
     schedule: Schedule,
     seed: int,
     checkpoint: dict[str, Tensor] | None = None,
-) -> Job[Tensor]:
+) -> Routine[Tensor]:
     """Learn the tail (n, D), float32, of one picture `image` (3, H, W) in -1..1 and its source prompt.
 
     Only the tail is optimised, with Adam on the noise-prediction loss (HiPer, section 3.2). Every step ends in a
@@ -141,7 +141,7 @@ def edit(
     seed: int,
     source_prompt: str | None = None,
     source: Tensor | None = None,
-) -> Job[list[Tensor]]:
+) -> Routine[list[Tensor]]:
     """Sample pictures (3, H, W) in -1..1 of the tail's subject in the prompt's scene (HiPer, section 3.3).
 
     The head is the target prompt's, then comes the tail in the way of `tail_mode`, which for `residual` needs the
@@ -164,7 +164,7 @@ def edit(
 
 def _with_subject(
     target: Conditioning, tail: Tensor, params: EditParams, source_prompt: str | None
-) -> Job[Conditioning]:
+) -> Routine[Conditioning]:
     """Return the target's conditioning with the tail (n, D) in it.
 
     A text encoder writes the whole prompt into its last vectors, too: in place of the target's, a tail that began at
@@ -182,7 +182,7 @@ def _with_subject(
 
 def _denoise(
     sampler: Sampler, latents: list[Tensor], conditioning: Conditioning, negative: Conditioning, guidance_scale: float
-) -> Job[list[Tensor]]:
+) -> Routine[list[Tensor]]:
     """Take every picture's latents (C, h, w) down all timesteps with classifier-free guidance."""
     states: list[SolverState | None] = [None] * len(latents)
     rows = (conditioning,) if guidance_scale == 1 else (conditioning, negative)

@@ -1,6 +1,7 @@
-"""What a job may ask of the engine. A request is one row: no tensor here has a batch axis.
+"""What a routine may ask of the engine. A request is one row: no tensor here has a batch axis.
 
-A job is a generator that yields one request, or a tuple of them, and is resumed with one result, or a tuple.
+A routine is a generator that does a job's work: it yields one request, or a tuple of them, and is resumed with one
+result, or a tuple.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ class DecodeLatents:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """Tell whoever waits for the job how far it is; the engine passes it on and resumes the job with None at once.
+    """Tell whoever waits how far the routine is; the engine passes it on and resumes the routine with None at once.
 
     `checkpoint` maps names to CPU tensors that are not written to afterwards (a personalization's state).
     """
@@ -105,4 +106,4 @@ class Report:
 
 
 Request: TypeAlias = PredictNoise | NoiseLoss | AdamStep | EncodePrompt | EncodeImage | DecodeLatents | Report
-Job: TypeAlias = Generator[Request | tuple[Request, ...], Any, T]
+Routine: TypeAlias = Generator[Request | tuple[Request, ...], Any, T]

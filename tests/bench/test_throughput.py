@@ -7,7 +7,7 @@ import pytest
 from bench.studio import CRITTERS
 from bench.throughput import measure, recipe_steps
 from core.diffusion.backbone import Backbone, load_backbone
-from worker.policy import Kind
+from worker.engine import Kind
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from core.diffusion import hiper
 from core.diffusion.backbone import Backbone, load_backbone
 from core.diffusion.conditioning import Conditioning
-from core.diffusion.requests import Job, NoiseLoss, PredictNoise, Report
+from core.diffusion.requests import NoiseLoss, PredictNoise, Report, Routine
 from core.recipes import PAPER
 from core.schemas import EditParams, PersonalizeParams
 from tests.support.checkpoints import tiny_float64_backbone, write_checkpoint
@@ -80,7 +80,7 @@ def naive_hiper(backbone: Backbone, params: PersonalizeParams) -> Tensor:
     return tail.detach()
 
 
-def ask(job: Job[Any], answers: dict[type, Any], until: type) -> Any:
+def ask(job: Routine[Any], answers: dict[type, Any], until: type) -> Any:
     """Drive a job by hand until it asks for `until`; returns that request, or the tuple of them."""
     requests = next(job)
     while not isinstance(requests[0] if isinstance(requests, tuple) else requests, until):

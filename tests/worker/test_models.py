@@ -14,8 +14,8 @@ import torch
 from core.diffusion.stack import stack_conditioning
 from core.errors import NotFoundError
 from tests.support.tiny_backbone import prompt
+from worker.engine.prompts import PromptCache
 from worker.models import ModelCache
-from worker.prompts import PromptCache
 
 
 class Loader:

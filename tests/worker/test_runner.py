@@ -14,10 +14,9 @@ from tests.support.job_life import Life
 from tests.support.redis_server import redis_server
 from worker import runner as runner_module
 from worker.claimed import Running
-from worker.engine import Engine
+from worker.engine import CancelReason, Engine
 from worker.models import ModelCache
 from worker.runner import Runner
-from worker.ticket import CancelReason
 
 
 @pytest.fixture

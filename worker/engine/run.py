@@ -1,3 +1,5 @@
+"""One routine in the engine: its generator, and the results that it waits for."""
+
 from __future__ import annotations
 
 import logging
@@ -5,8 +7,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
-from core.diffusion.requests import Job, Request
-from worker.ticket import DeadlineExceededError, Ticket
+from core.diffusion.requests import Request, Routine
+from worker.engine.ticket import DeadlineExceededError, Ticket
 
 if TYPE_CHECKING:
     from core.diffusion.backbone import Backbone
@@ -15,11 +17,11 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
-class RunningJob:
-    """A job's generator and what it waits for. Only the engine's thread touches it."""
+class Run:
+    """A routine on its way through the engine. Only the engine's thread touches it."""
 
     ticket: Ticket[Any]
-    job: Job[Any]
+    routine: Routine[Any]
     backbone: Backbone
     deadline: float | None = None
     exact_bucket: int | None = None
@@ -35,23 +37,23 @@ class RunningJob:
 
     def step(self) -> tuple[Request, ...]:
         """Resume the generator with its results and return what it asks for next; StopIteration carries its result."""
-        yielded = self.job.send(self._results[0] if self._single else tuple(self._results))
+        yielded = self.routine.send(self._results[0] if self._single else tuple(self._results))
         self._single = not isinstance(yielded, tuple)
         requests = yielded if isinstance(yielded, tuple) else (yielded,)
         for request in requests:
             if not isinstance(request, get_args(Request)):
-                raise TypeError(f"job {self.ticket.name} yielded {type(request).__name__}, which is no request")
+                raise TypeError(f"routine {self.ticket.name} yielded {type(request).__name__}, which is no request")
         self._results = [None] * len(requests)
         self._missing = len(requests)
         return requests
 
-    def answer(self, slot: int, result: Any) -> None:
+    def answer(self, index: int, result: Any) -> None:
         """Take the result of one of the requests."""
-        self._results[slot] = result
+        self._results[index] = result
         self._missing -= 1
 
     def stop_reason(self) -> Exception | None:
-        """Return why the job must not go on: it was canceled, or its deadline has passed."""
+        """Return why the routine must not go on: it was canceled, or its deadline has passed."""
         if self.ticket.cancel_reason is not None:
             return self.ticket.cancel_reason.error(self.ticket.name)
         if self.deadline is not None and time.monotonic() >= self.deadline:
@@ -61,6 +63,6 @@ class RunningJob:
     def close(self) -> None:
         """Close the generator; what it raises while closing is only logged."""
         try:
-            self.job.close()
+            self.routine.close()
         except BaseException:  # also its SystemExit
-            log.exception("job.close_failed name=%s", self.ticket.name)
+            log.exception("routine.close_failed name=%s", self.ticket.name)

@@ -1,3 +1,5 @@
+"""Gives one thread the machine's cores."""
+
 from __future__ import annotations
 
 from threading import Thread

@@ -15,7 +15,7 @@ class Candidate(Protocol):
 
     @property
     def kind(self) -> Kind:
-        """Kind of the job that waits for it."""
+        """Kind of the routine that waits for it."""
 
     @property
     def arrival(self) -> int:
@@ -27,7 +27,7 @@ class Candidate(Protocol):
 
     @property
     def quick(self) -> bool:
-        """Whether it costs next to nothing and holds its job back from the next batch."""
+        """Whether it costs next to nothing and holds its routine back from the next batch."""
 
 
 R = TypeVar("R", bound=Candidate)

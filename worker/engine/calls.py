@@ -1,3 +1,5 @@
+"""Runs a batch as one call; splits it when a row is broken, halves it when memory is short."""
+
 from __future__ import annotations
 
 import logging
@@ -8,12 +10,12 @@ from typing import Any
 
 import torch
 
-from worker.batching import Group, Row
-from worker.execution import execute
-from worker.memory import Capacity
-from worker.policy import bucket_for
-from worker.stats import Meter
-from worker.ticket import DeviceMemoryError
+from worker.engine.batching import Group, Row
+from worker.engine.execution import execute
+from worker.engine.memory import Capacity
+from worker.engine.policy import bucket_for
+from worker.engine.stats import Meter
+from worker.engine.ticket import DeviceMemoryError
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +58,7 @@ class Calls:
     def limit(self, row: Row) -> int:
         """Return how many rows a call with the given row may have."""
         found = self._limits.get(row.group.size)
-        fitting = self._capacity.rows(row.group.size, row.job.backbone.device)
+        fitting = self._capacity.rows(row.group.size, row.run.backbone.device)
         return row.group.exact_bucket or (fitting if found is None else min(found.rows, fitting))
 
     def run(self, rows: Sequence[Row]) -> list[Any]:
@@ -82,7 +84,7 @@ class Calls:
     def _call(self, rows: Sequence[Row], bucket: int) -> tuple[list[Any], Exception | None]:
         """Return the results, or the error; outside of `except` the failed call's tensors can be freed."""
         self._tick()
-        requests, backbone = [row.request for row in rows], rows[0].job.backbone
+        requests, backbone = [row.request for row in rows], rows[0].run.backbone
         started = time.perf_counter()
         try:
             with self._capacity.measuring(rows[0].group.size, backbone.device, bucket):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from worker.policy import Kind, Shares, bucket_for, pick, rows_to_take
+from worker.engine.policy import Kind, Shares, bucket_for, pick, rows_to_take
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.diffusion.requests import Job, NoiseLoss, PredictNoise, Request
-from tests.support.jobs import edit, naive_personalize, personalize
+from core.diffusion.requests import NoiseLoss, PredictNoise, Request, Routine
+from tests.support.routines import edit, naive_personalize, personalize
 from tests.support.tiny_backbone import Gate, TinyBackbone, prompt
-from worker import engine as engine_module
+from worker.engine import engine as engine_module
 from worker.engine import Engine
-from worker.ticket import DeviceMemoryError, HandedBackError, Ticket
+from worker.engine.ticket import DeviceMemoryError, HandedBackError, Ticket
 
 
 def submit_good(engine: Engine, backbone: Any, jobs: int = 3, steps: int = 6) -> list[Ticket[Tensor]]:
@@ -32,7 +32,7 @@ def assert_good(tickets: list[Ticket[Tensor]], backbone: Any, steps: int = 6) ->
         torch.testing.assert_close(ticket.result(30), expected, rtol=0, atol=1e-9)
 
 
-def changed(change: Callable[[NoiseLoss], Any], at: int = 2) -> Job[Tensor]:
+def changed(change: Callable[[NoiseLoss], Any], at: int = 2) -> Routine[Tensor]:
     """Return a personalization whose request number `at` is changed."""
     job: Generator[Any, Any, Tensor] = personalize(prompt("a"), 9, 6)
     request = next(job)
@@ -98,13 +98,13 @@ def test_a_call_that_raises_is_split_until_the_guilty_row_stands_alone(engine: E
     assert_good(good, backbone)
     with pytest.raises(ValueError, match="a row that the backbone can't take"):
         bad.result(30)
-    assert engine.stats().jobs == {"succeeded": 7, "ValueError": 1}
+    assert engine.stats().ended == {"succeeded": 7, "ValueError": 1}
 
 
 def test_a_row_that_is_not_finite_is_flagged_with_no_gradient_and_the_others_are_as_alone(
     engine: Engine, backbone: Any
 ) -> None:
-    def job() -> Job[Any]:
+    def job() -> Routine[Any]:
         latents = torch.full((4, 4, 4), torch.nan, dtype=torch.float64)
         return (yield NoiseLoss(latents, 10, prompt("a"), torch.zeros_like(latents)))
 
@@ -210,7 +210,7 @@ def test_a_bug_in_the_engine_fails_the_jobs_of_the_turn_and_the_engine_lives_on(
 
 
 def test_a_job_that_fails_while_closing_is_still_handed_back(engine: Engine, backbone: Any) -> None:
-    def stubborn() -> Job[None]:
+    def stubborn() -> Routine[None]:
         try:
             while True:
                 yield PredictNoise(torch.zeros(4, 4, 4, dtype=torch.float64), 1, prompt("a"))

@@ -1,3 +1,5 @@
+"""The cache of prompt encodings."""
+
 from __future__ import annotations
 
 from collections import OrderedDict

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from core.diffusion.conditioning import Conditioning
-from core.diffusion.requests import AdamState, AdamStep, EncodePrompt, Job, NoiseLoss, PredictNoise, Report
+from core.diffusion.requests import AdamState, AdamStep, EncodePrompt, NoiseLoss, PredictNoise, Report, Routine
 from tests.support.tiny_backbone import CHANNELS, SIZE, prompt
 
 POSITIONS = 2
@@ -30,7 +30,7 @@ def personalize(
     steps: int = 5,
     lr: float = 0.05,
     shape: tuple[int, ...] = (CHANNELS, SIZE, SIZE),
-) -> Job[Tensor]:
+) -> Routine[Tensor]:
     """Learn a tail on random latents; returns it."""
     tail = conditioning.tail(POSITIONS)
     state = AdamState(torch.zeros_like(tail), torch.zeros_like(tail), 0)
@@ -55,7 +55,7 @@ def naive_personalize(backbone: Any, conditioning: Conditioning, seed: int, step
     return tail.detach()
 
 
-def edit(text: str, seed: int, steps: int = 4, dtype: torch.dtype = torch.float64) -> Job[Tensor]:
+def edit(text: str, seed: int, steps: int = 4, dtype: torch.dtype = torch.float64) -> Routine[Tensor]:
     """Sample a little with guidance; returns latents."""
     conditioning, negative = yield EncodePrompt(text), EncodePrompt("")
     generator = torch.Generator().manual_seed(seed)

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from core.diffusion.backbone import Backbone
-from core.diffusion.requests import EncodePrompt, Job, LossAndGrad, NoiseLoss
+from core.diffusion.requests import EncodePrompt, LossAndGrad, NoiseLoss, Routine
 from core.errors import InvalidInputError
-from tests.support.jobs import draw, edit, naive_edit, naive_personalize, personalize
+from tests.support.routines import draw, edit, naive_edit, naive_personalize, personalize
 from tests.support.tiny_backbone import Gate, TinyBackbone, prompt
 from worker.engine import Engine
+from worker.engine.ticket import Ticket
 from worker.models import ModelCache
-from worker.ticket import Ticket
 
 
 def test_a_personalization_in_company_equals_the_naive_loop_with_autograd_and_torch_adam(
@@ -37,7 +37,7 @@ def test_a_personalization_in_company_equals_the_naive_loop_with_autograd_and_to
 
 
 def test_the_gradient_of_a_row_in_company_is_that_of_its_own_mean_squared_error(engine: Engine, backbone: Any) -> None:
-    def one_loss(seed: int) -> Job[LossAndGrad]:
+    def one_loss(seed: int) -> Routine[LossAndGrad]:
         result: LossAndGrad = yield request_of(seed)
         return result
 
@@ -78,7 +78,7 @@ def test_edits_in_company_of_personalizations_equal_edits_alone(engine: Engine, 
 
 @pytest.fixture(scope="module")
 def critters() -> Iterator[Backbone]:
-    with ModelCache({"critters": str(Path(__file__).parents[2] / "models" / "critters")}).use("critters") as backbone:
+    with ModelCache({"critters": str(Path(__file__).parents[3] / "models" / "critters")}).use("critters") as backbone:
         yield backbone
 
 
@@ -187,7 +187,7 @@ def test_a_batch_limit_that_is_no_bucket_is_refused() -> None:
 def test_the_engines_thread_has_the_cores_and_later_threads_do_their_operations_alone(backbone: Any) -> None:
     seen: list[int] = []
 
-    def job() -> Job[int]:
+    def job() -> Routine[int]:
         yield EncodePrompt("a")
         return torch.get_num_threads()
 

@@ -1,3 +1,5 @@
+"""One Adam step for all rows of a batch at once."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+"""What an engine has done: calls, rows and seconds, for the metrics."""
+
 from __future__ import annotations
 
 from copy import deepcopy
@@ -24,13 +26,13 @@ class CallStats:
 class EngineStats:
     """What an engine has done since its start.
 
-    `requests` is by request name (`NoiseLoss`, `PredictNoise`, …), `seconds` is device time by job kind, `jobs` counts
-    ended jobs by outcome (`succeeded`, or the name of the error); `running` and `waiting_rows` are of the moment.
+    `requests` is by request name (`NoiseLoss`, `PredictNoise`, …), `seconds` is device time by kind, `ended` counts
+    ended routines by outcome (`succeeded`, or the name of the error); `running` and `waiting_rows` are of the moment.
     """
 
     requests: dict[str, CallStats] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
-    jobs: dict[str, int] = field(default_factory=dict)
+    ended: dict[str, int] = field(default_factory=dict)
     out_of_memory: int = 0
     running: int = 0
     waiting_rows: int = 0
@@ -69,14 +71,14 @@ class Meter:
             call.seconds += seconds
 
     def served(self, kind: str, seconds: float) -> None:
-        """Note device time that a kind of job has used."""
+        """Note device time that a kind has used."""
         with self._lock:
             self._stats.seconds[kind] = self._stats.seconds.get(kind, 0.0) + seconds
 
     def ended(self, outcome: str) -> None:
-        """Note a job's end."""
+        """Note a routine's end."""
         with self._lock:
-            self._stats.jobs[outcome] = self._stats.jobs.get(outcome, 0) + 1
+            self._stats.ended[outcome] = self._stats.ended.get(outcome, 0) + 1
 
     def out_of_memory(self) -> None:
         """Note a call that ran out of memory."""

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 import torch
 
-from core.diffusion.requests import Job, PredictNoise
+from core.diffusion.requests import PredictNoise, Routine
 from tests.support.tiny_backbone import TinyBackbone, prompt
-from worker.batching import Row, group_of
-from worker.calls import Calls, Failure
-from worker.memory import FIRST_ROWS, Capacity
-from worker.running import RunningJob
-from worker.stats import Meter
-from worker.ticket import Ticket
+from worker.engine.batching import Row, group_of
+from worker.engine.calls import Calls, Failure
+from worker.engine.memory import FIRST_ROWS, Capacity
+from worker.engine.run import Run
+from worker.engine.stats import Meter
+from worker.engine.ticket import Ticket
 
 CPU = torch.device("cpu")
 
@@ -45,12 +45,12 @@ def memory(backbone: Any) -> Memory:
 
 
 def rows_of(backbone: Any, count: int) -> list[Row]:
-    job: Job[Any] = (_ for _ in ())  # type: ignore[assignment]  # never run: only its requests matter
-    running = RunningJob(Ticket(kind="edit", name="job", on_cancel=lambda: None), job, backbone)
+    job: Routine[Any] = (_ for _ in ())  # type: ignore[assignment]  # never run: only its requests matter
+    run = Run(Ticket(kind="edit", name="job", on_cancel=lambda: None), job, backbone)
     requests = [
         PredictNoise(torch.full((4, 4, 4), float(n), dtype=torch.float64), 5, prompt("a")) for n in range(count)
     ]
-    return [Row(running, n, request, n, group_of(running, request)) for n, request in enumerate(requests)]
+    return [Row(run, n, request, n, group_of(run, request)) for n, request in enumerate(requests)]
 
 
 def test_on_the_cpu_the_most_is_always_allowed() -> None:

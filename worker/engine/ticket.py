@@ -1,3 +1,5 @@
+"""What the submitter of a routine holds: its reports, its result, the means to cancel it."""
+
 from __future__ import annotations
 
 from collections import deque
@@ -8,7 +10,7 @@ from typing import Generic, TypeVar
 
 from core.diffusion.requests import Report
 from core.errors import TailorError
-from worker.policy import Kind
+from worker.engine.policy import Kind
 
 T = TypeVar("T")
 
@@ -38,7 +40,7 @@ class DeviceMemoryError(TailorError):
 
 
 class CancelReason(StrEnum):
-    """Why a job is taken from the engine before its end."""
+    """Why a routine is taken from the engine before its end."""
 
     CANCELED = "canceled"
     HANDED_BACK = "handed_back"
@@ -51,7 +53,7 @@ class CancelReason(StrEnum):
 
 
 class Ticket(Generic[T]):
-    """What the submitter of a job holds: its reports, its result, and the means to cancel it. Safe in any thread."""
+    """Gives a routine's submitter its reports, its result, and the means to cancel it. Safe in any thread."""
 
     def __init__(self, *, kind: Kind, name: str, on_cancel: Callable[[], None] = lambda: None) -> None:
         self.kind: Kind = kind
@@ -65,11 +67,11 @@ class Ticket(Generic[T]):
 
     @property
     def done(self) -> bool:
-        """Whether the job has ended, in whatever way."""
+        """Whether the routine has ended, in whatever way."""
         return bool(self._result) or self._error is not None
 
     def reports(self) -> Iterator[Report]:
-        """Yield the job's reports as they come, and end with the job.
+        """Yield the routine's reports as they come, and end with it.
 
         A reader who is late misses plain progress and older checkpoints, but never the newest of both.
         """
@@ -82,9 +84,9 @@ class Ticket(Generic[T]):
             yield report
 
     def result(self, timeout: float | None = None) -> T:
-        """Wait for the end of the job, at most `timeout` seconds, and return what it returned.
+        """Wait for the end of the routine, at most `timeout` seconds, and return what it returned.
 
-        Raises what the job raised, or JobCanceledError, HandedBackError, DeadlineExceededError, DeviceMemoryError;
+        Raises what it raised, or JobCanceledError, HandedBackError, DeadlineExceededError, DeviceMemoryError;
         TimeoutError while it still runs.
         """
         with self._changed:
@@ -95,7 +97,7 @@ class Ticket(Generic[T]):
         return self._result[0]
 
     def cancel(self, reason: CancelReason = CancelReason.CANCELED) -> None:
-        """Ask the engine to close the job, which it does within one call; the first reason stands."""
+        """Ask the engine to close the routine, which it does within one call; the first reason stands."""
         with self._changed:
             self.cancel_reason = self.cancel_reason or reason
         self._on_cancel()
@@ -111,7 +113,7 @@ class Ticket(Generic[T]):
             self._changed.notify_all()
 
     def succeed(self, result: T) -> None:
-        """End the ticket with the job's result; the engine calls this."""
+        """End the ticket with the routine's result; the engine calls this."""
         with self._changed:
             self._result.append(result)
             self._changed.notify_all()

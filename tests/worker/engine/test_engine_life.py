@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 import torch
 
-from core.diffusion.requests import EncodeImage, EncodePrompt, Job, LossAndGrad, NoiseLoss, PredictNoise, Report
-from tests.support.jobs import edit, naive_personalize, personalize
+from core.diffusion.requests import EncodeImage, EncodePrompt, LossAndGrad, NoiseLoss, PredictNoise, Report, Routine
+from tests.support.routines import edit, naive_personalize, personalize
 from tests.support.tiny_backbone import Gate, TinyBackbone, prompt
-from worker import running as running_module
 from worker.engine import Engine
-from worker.ticket import CancelReason, DeadlineExceededError, HandedBackError, JobCanceledError, Ticket
+from worker.engine import run as running_module
+from worker.engine.ticket import CancelReason, DeadlineExceededError, HandedBackError, JobCanceledError, Ticket
 
 
 def test_a_cancel_closes_the_generator_within_one_call(engine: Engine, backbone: Any) -> None:
     closed = threading.Event()
 
-    def job() -> Job[Any]:
+    def job() -> Routine[Any]:
         try:
             return (yield from personalize(prompt("a"), 1, steps=1000))
         finally:
@@ -137,7 +137,7 @@ def test_a_late_reader_gets_the_newest_checkpoint_and_the_newest_progress() -> N
 
 
 def test_a_reader_that_waits_is_woken_by_a_failure_too(engine: Engine, backbone: Any) -> None:
-    def job() -> Job[None]:
+    def job() -> Routine[None]:
         yield Report(1, 2)
         raise ValueError("no")
 
@@ -173,7 +173,7 @@ def test_an_edit_behind_forty_personalizations_is_in_the_next_call(engine: Engin
     assert backbone.calls[before] == ("encode_prompt", 2)
     for other in crowd:
         other.result(30)
-    assert engine.stats().jobs == {"succeeded": 41}
+    assert engine.stats().ended == {"succeeded": 41}
 
 
 def test_eight_edits_at_once_run_as_batches(engine: Engine, backbone: Any) -> None:
@@ -217,7 +217,7 @@ def test_a_prompt_is_encoded_once_for_all_jobs(engine: Engine, backbone: Any) ->
 
 
 def test_pictures_of_several_jobs_are_encoded_in_one_call(engine: Engine, backbone: Any) -> None:
-    def encode(value: float) -> Job[Any]:
+    def encode(value: float) -> Routine[Any]:
         yield EncodePrompt("a")
         return (yield EncodeImage(torch.full((3, 4, 4), value, dtype=torch.float64)))
 
@@ -245,7 +245,7 @@ def test_in_half_precision_the_gradient_of_a_loss_too_small_for_the_format_survi
     shape = (4, 32, 32)
     latents, difference = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0))
 
-    def job() -> Job[LossAndGrad]:
+    def job() -> Routine[LossAndGrad]:
         conditioning = prompt("a", torch.float32)
         prediction = yield PredictNoise(latents, 500, conditioning)
         result: LossAndGrad = yield NoiseLoss(latents, 500, conditioning, prediction + 1e-4 * difference)

@@ -1,3 +1,5 @@
+"""Pick, call, resume: everybody's routines as batches on one thread."""
+
 from __future__ import annotations
 
 import logging
@@ -8,16 +10,16 @@ from itertools import count
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from core.diffusion.requests import EncodePrompt, Job, Report, Request
+from core.diffusion.requests import EncodePrompt, Report, Request, Routine
 from core.errors import InvalidInputError
-from worker.batching import Row, group_of
-from worker.calls import Calls, Failure
-from worker.policy import Kind, Shares, bucket_for, pick
-from worker.prompts import PromptCache
-from worker.running import RunningJob
-from worker.stats import EngineStats, Meter
-from worker.threads import take_the_cores
-from worker.ticket import CancelReason, Ticket
+from worker.engine.batching import Row, group_of
+from worker.engine.calls import Calls, Failure
+from worker.engine.policy import Kind, Shares, bucket_for, pick
+from worker.engine.prompts import PromptCache
+from worker.engine.run import Run
+from worker.engine.stats import EngineStats, Meter
+from worker.engine.threads import take_the_cores
+from worker.engine.ticket import CancelReason, Ticket
 
 if TYPE_CHECKING:
     from core.diffusion.backbone import Backbone
@@ -29,10 +31,10 @@ IDLE_TICK_S = 1.0
 
 
 class Engine:
-    """Runs the jobs of all users as batches on one device: jobs say what, the engine says when and with whom.
+    """Runs the routines of all users as batches on one device: routines say what, the engine when and with whom.
 
-    One thread owns the device and drives every generator. A turn of it picks a batch, runs it, and resumes the jobs
-    whose results came back; a job joins or leaves between any two turns.
+    One thread owns the device and drives every generator. A turn of it picks a batch, makes the call, and resumes the
+    routines whose results came back; one joins or leaves between any two turns.
     """
 
     def __init__(
@@ -52,8 +54,8 @@ class Engine:
         self._meter = Meter()
         self._calls = Calls(max_batch, self._meter, self._tick)
         self._shares = Shares()
-        self._arrivals: deque[RunningJob] = deque()
-        self._jobs: list[RunningJob] = []
+        self._arrivals: deque[Run] = deque()
+        self._runs: list[Run] = []
         self._waiting: list[Row] = []
         self._batch: list[Row] = []
         self._numbers = count()
@@ -69,7 +71,7 @@ class Engine:
         self._started.wait()
 
     def stop(self) -> None:
-        """Hand every job back, within one call, and wait for the thread's end."""
+        """Hand every routine back, within one call, and wait for the thread's end."""
         self.stopping.set()
         self._wake.set()
         if self._thread.ident is None:
@@ -79,7 +81,7 @@ class Engine:
 
     def submit(
         self,
-        job: Job[T],
+        routine: Routine[T],
         *,
         backbone: Backbone,
         kind: Kind,
@@ -88,46 +90,46 @@ class Engine:
         exact_bucket: int | None = None,
         alone: bool = False,
     ) -> Ticket[T]:
-        """Take a job; it joins at the next call.
+        """Take a routine; it joins at the next call.
 
-        `deadline` is a time of `time.monotonic`. `exact_bucket` pads all calls of the job to that many rows, so that
-        it is equal bit for bit in any company. The rows of an `alone` job share a batch with nobody.
+        `deadline` is a time of `time.monotonic`. `exact_bucket` pads all its calls to that many rows, so that it is
+        equal bit for bit in any company. The rows of one that is `alone` share a batch with nobody.
         """
         if exact_bucket is not None and (bucket_for(exact_bucket) != exact_bucket or exact_bucket > self._max_batch):
             raise InvalidInputError(
                 "exact_bucket", f"exact_bucket is {exact_bucket}; it must be a power of two up to {self._max_batch}"
             )
         ticket: Ticket[T] = Ticket(kind=kind, name=name, on_cancel=self._wake.set)
-        running = RunningJob(ticket, job, backbone, deadline, exact_bucket, alone)
+        run = Run(ticket, routine, backbone, deadline, exact_bucket, alone)
         with self._lock:
             if self._closed:
                 ticket.fail(CancelReason.HANDED_BACK.error(name))
             else:
-                self._arrivals.append(running)
+                self._arrivals.append(run)
         self._wake.set()
         return ticket
 
     def stats(self) -> EngineStats:
         """Return a copy of the counters."""
-        return self._meter.read(running=len(self._jobs), waiting_rows=len(self._waiting))
+        return self._meter.read(running=len(self._runs), waiting_rows=len(self._waiting))
 
     def _turn(self) -> None:
-        """Do one round: pick, run, resume. The whole engine is here."""
+        """Do one round: pick, call, resume. The whole engine is here."""
         self._admit()
         self._batch = self._pick()
-        results = self._run(self._batch)
+        results = self._call(self._batch)
         self._resume(self._batch, results)
 
     def _admit(self) -> None:
-        """Drop the jobs that must not go on and start those that have arrived."""
-        for job in list(self._jobs):
-            reason = job.stop_reason()
+        """Drop the runs that must not go on and start those that have arrived."""
+        for run in list(self._runs):
+            reason = run.stop_reason()
             if reason is not None:
-                self._end(job, error=reason)
+                self._end(run, error=reason)
         while self._arrivals:
-            job = self._arrivals.popleft()
-            self._jobs.append(job)
-            self._advance(job)
+            run = self._arrivals.popleft()
+            self._runs.append(run)
+            self._advance(run)
 
     def _pick(self) -> list[Row]:
         """Take the next call's rows from those that wait."""
@@ -137,8 +139,8 @@ class Engine:
         self._waiting = [row for row in self._waiting if row not in batch]
         return batch
 
-    def _run(self, batch: Sequence[Row]) -> list[Any]:
-        """Run the rows, charge their kinds with the time, and return each row's result or Failure."""
+    def _call(self, batch: Sequence[Row]) -> list[Any]:
+        """Make the call, charge its kinds with the time, and return each row's result or Failure."""
         if not batch:
             return []
         started = time.perf_counter()
@@ -150,55 +152,55 @@ class Engine:
         return results
 
     def _resume(self, batch: Sequence[Row], results: Sequence[Any]) -> None:
-        """Give each row its result; jobs that have all of theirs go on to their next requests."""
+        """Give each row its result; runs that have all of theirs go on to their next requests."""
         for row, result in zip(batch, results, strict=True):
-            if row.job.ticket.done:
+            if row.run.ticket.done:
                 continue
             if isinstance(result, Failure):
-                self._end(row.job, error=result.error)
+                self._end(row.run, error=result.error)
                 continue
             if isinstance(row.request, EncodePrompt):
-                self.prompts.put(row.job.backbone.hash, row.job.exact_bucket, row.request.text, result)
-            row.job.answer(row.slot, result)
-            if row.job.answered:
-                self._advance(row.job)
+                self.prompts.put(row.run.backbone.hash, row.run.exact_bucket, row.request.text, result)
+            row.run.answer(row.index, result)
+            if row.run.answered:
+                self._advance(row.run)
 
-    def _advance(self, job: RunningJob) -> None:
-        """Drive a job until it waits for a call or has ended."""
-        while job.answered:
-            reason = job.stop_reason()
+    def _advance(self, run: Run) -> None:
+        """Drive a routine until it waits for a call or has ended."""
+        while run.answered:
+            reason = run.stop_reason()
             if reason is not None:
-                return self._end(job, error=reason)
+                return self._end(run, error=reason)
             try:
-                for slot, request in enumerate(job.step()):
-                    self._ask(job, slot, request)
+                for index, request in enumerate(run.step()):
+                    self._ask(run, index, request)
             except StopIteration as stop:
-                return self._end(job, result=stop.value)
-            except BaseException as error:  # a job's SystemExit is no reason to end the engine
-                return self._end(job, error=error)
+                return self._end(run, result=stop.value)
+            except BaseException as error:  # a routine's SystemExit is no reason to end the engine
+                return self._end(run, error=error)
         return None
 
-    def _ask(self, job: RunningJob, slot: int, request: Request) -> None:
+    def _ask(self, run: Run, index: int, request: Request) -> None:
         """Answer at once what needs no call; everything else waits for one."""
         if isinstance(request, Report):
-            job.ticket.report(request)
-            return job.answer(slot, None)
+            run.ticket.report(request)
+            return run.answer(index, None)
         if isinstance(request, EncodePrompt):
-            cached = self.prompts.get(job.backbone.hash, job.exact_bucket, request.text)
+            cached = self.prompts.get(run.backbone.hash, run.exact_bucket, request.text)
             if cached is not None:
-                return job.answer(slot, cached)
-        return self._waiting.append(Row(job, slot, request, next(self._numbers), group_of(job, request)))
+                return run.answer(index, cached)
+        return self._waiting.append(Row(run, index, request, next(self._numbers), group_of(run, request)))
 
-    def _end(self, job: RunningJob, *, result: Any = None, error: BaseException | None = None) -> None:
-        """Close a job, take its rows out of the queue, and tell its submitter."""
-        job.close()
-        self._waiting = [row for row in self._waiting if row.job is not job]
-        self._jobs.remove(job)
+    def _end(self, run: Run, *, result: Any = None, error: BaseException | None = None) -> None:
+        """Close a run, take its rows out of the queue, and tell its submitter."""
+        run.close()
+        self._waiting = [row for row in self._waiting if row.run is not run]
+        self._runs.remove(run)
         self._meter.ended("succeeded" if error is None else type(error).__name__)
         if error is None:
-            job.ticket.succeed(result)
+            run.ticket.succeed(result)
         else:
-            job.ticket.fail(error)
+            run.ticket.fail(error)
 
     def _loop(self) -> None:
         if self._num_threads is not None:
@@ -212,7 +214,7 @@ class Engine:
             except Exception as error:
                 log.exception("engine.turn_failed")
                 self._fail_turn(error)
-            if not self._jobs:
+            if not self._runs:
                 self._wake.wait(IDLE_TICK_S)
             self._wake.clear()
         self._hand_back()
@@ -221,16 +223,16 @@ class Engine:
         self.last_tick = time.monotonic()
 
     def _fail_turn(self, error: Exception) -> None:
-        """End the jobs that a bug in a turn concerns: those of the batch, or all if there was none yet."""
-        for job in {row.job for row in self._batch} or set(self._jobs):
-            if not job.ticket.done:
-                self._end(job, error=error)
+        """End the runs that a bug in a turn concerns: those of the batch, or all if there was none yet."""
+        for run in {row.run for row in self._batch} or set(self._runs):
+            if not run.ticket.done:
+                self._end(run, error=error)
 
     def _hand_back(self) -> None:
         """End everything as handed back, and whatever is submitted from now on."""
         with self._lock:
             self._closed = True
-            self._jobs.extend(self._arrivals)
+            self._runs.extend(self._arrivals)
             self._arrivals.clear()
-        for job in list(self._jobs):
-            self._end(job, error=CancelReason.HANDED_BACK.error(job.ticket.name))
+        for run in list(self._runs):
+            self._end(run, error=CancelReason.HANDED_BACK.error(run.ticket.name))

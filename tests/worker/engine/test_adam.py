@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from core.diffusion.requests import AdamState, AdamStep
-from worker.adam import adam_steps
+from worker.engine.adam import adam_steps
 
 SHAPE = (3, 4)
 

@@ -21,7 +21,7 @@ from core.diffusion.requests import (
     Request,
 )
 from core.diffusion.stack import stack_conditioning
-from worker.adam import adam_steps
+from worker.engine.adam import adam_steps
 
 if TYPE_CHECKING:
     from core.diffusion.backbone import Backbone

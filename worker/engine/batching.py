@@ -1,3 +1,5 @@
+"""Which rows can share a call."""
+
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
@@ -7,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from core.diffusion.requests import AdamStep, Request
-from worker.policy import Kind
+from worker.engine.policy import Kind
 
 if TYPE_CHECKING:
-    from worker.running import RunningJob
+    from worker.engine.run import Run
 
 
 @dataclass(frozen=True)
 class Group:
     """Rows of one group can share a call.
 
-    `exact_bucket` is the bucket that all its calls are padded to, or None; `alone` tells apart the jobs that share a
-    batch with nobody.
+    `exact_bucket` is the bucket that all its calls are padded to, or None; `alone` tells apart the routines that share
+    a batch with nobody.
     """
 
     backbone: int
@@ -35,29 +37,29 @@ class Group:
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One request that waits: the `slot`-th of those that its job yielded together."""
+    """One request that waits: the `index`-th of those that its routine yielded together."""
 
-    job: RunningJob
-    slot: int
+    run: Run
+    index: int
     request: Request
     arrival: int
     group: Group
 
     @property
     def kind(self) -> Kind:
-        """Kind of the job that waits for it."""
-        return self.job.ticket.kind
+        """Kind of the routine that waits for it."""
+        return self.run.ticket.kind
 
     @property
     def quick(self) -> bool:
-        """Adam's step takes microseconds, and its job can't be in the next UNet call without it."""
+        """Adam's step takes microseconds, and its routine can't be in the next UNet call without it."""
         return isinstance(self.request, AdamStep)
 
 
-def group_of(job: RunningJob, request: Request) -> Group:
-    """Return which rows the job's request can share a call with."""
-    alone = id(job) if job.alone else None
-    return Group(id(job.backbone), type(request), shapes_of(request), job.exact_bucket, alone)
+def group_of(run: Run, request: Request) -> Group:
+    """Return which rows the run's request can share a call with."""
+    alone = id(run) if run.alone else None
+    return Group(id(run.backbone), type(request), shapes_of(request), run.exact_bucket, alone)
 
 
 def shapes_of(value: Any) -> Hashable:

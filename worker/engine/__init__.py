@@ -1,0 +1,12 @@
+"""The engine: everybody's routines as batches through one frozen backbone. It knows nothing of queues or storage.
+
+A routine is a generator that yields requests (`core.diffusion.requests`); `Engine.submit` takes it and answers with a
+`Ticket`. Read `engine.py` first: pick, call, resume.
+"""
+
+from worker.engine.engine import Engine
+from worker.engine.policy import Kind
+from worker.engine.threads import take_the_cores
+from worker.engine.ticket import CancelReason, HandedBackError, JobCanceledError, Ticket
+
+__all__ = ["CancelReason", "Engine", "HandedBackError", "JobCanceledError", "Kind", "Ticket", "take_the_cores"]
