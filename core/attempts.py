@@ -1,14 +1,34 @@
+"""Attempts at a job: the one that runs now, and those so far as storage knows them."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from core import keys
-from core.schemas import SCHEMA_VERSION, utc_now
+from core.schemas import SCHEMA_VERSION, JobSpec, utc_now
 from core.storage.base import Storage
 
 
 @dataclass(frozen=True)
-class Attempts:
+class Attempt:
+    """One numbered try at a job, and the token of its lease: the right to try the job now.
+
+    `crashes` is how many attempts before it were lost with their worker; after the first one it begins `alone`.
+    """
+
+    spec: JobSpec
+    number: int
+    token: str
+    crashes: int = 0
+    alone: bool = False
+
+    def key(self, name: str) -> str:
+        """Return the storage key for something that this attempt makes."""
+        return keys.output(self.spec.id, self.number, name)
+
+
+@dataclass(frozen=True)
+class AttemptHistory:
     """A job's attempts so far, as storage knows them."""
 
     claimed: tuple[int, ...] = ()
@@ -30,11 +50,13 @@ class Attempts:
         return self.newest > 0 and self.newest not in self.handed_back
 
 
-def read_attempts(storage: Storage, job_id: str) -> Attempts:
+def read_attempts(storage: Storage, job_id: str) -> AttemptHistory:
     """Read a job's attempts from storage."""
     names = [info.key.rsplit("/", 1)[1] for info in storage.list(keys.attempts(job_id))]
     claimed = tuple(int(name.partition(".")[0]) for name in names if name.endswith(".json"))
-    return Attempts(claimed, tuple(int(name.partition(".")[0]) for name in names if name.endswith(".handed-back")))
+    return AttemptHistory(
+        claimed, tuple(int(name.partition(".")[0]) for name in names if name.endswith(".handed-back"))
+    )
 
 
 def claim_attempt(storage: Storage, job_id: str, number: int, worker_id: str) -> bool:

@@ -8,7 +8,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from core import keys
-from core.attempts import Attempts, read_attempts
+from core.attempts import AttemptHistory, read_attempts
 from core.errors import GoneError, NotFoundError
 from core.live import LiveStore
 from core.queue import Nudges
@@ -59,7 +59,7 @@ class JobStore:
         Whatever fails here, the job is accepted: the reconciler finds its open marker.
         """
         try:
-            self._begin(spec, Attempts())
+            self._begin(spec, AttemptHistory())
         except Exception as error:  # the 202 is already true
             log.warning("job.announce.failed", job=spec.id, error=str(error))
 
@@ -70,7 +70,7 @@ class JobStore:
         else:
             self._begin(spec, read_attempts(self.storage, spec.id))
 
-    def _begin(self, spec: JobSpec, attempts: Attempts) -> None:
+    def _begin(self, spec: JobSpec, attempts: AttemptHistory) -> None:
         if attempts.running:
             self.live.open(spec, JobStatus.RUNNING, attempt=attempts.newest)
         elif spec.kind == "edit":

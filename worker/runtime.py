@@ -1,3 +1,5 @@
+"""All that a worker process has beside Celery."""
+
 from __future__ import annotations
 
 import os
@@ -15,10 +17,10 @@ from core.diffusion.backbone import Backbone, load_backbone
 from core.errors import StorageUnavailableError
 from core.services import open_services
 from worker.engine import Engine
-from worker.heartbeat import Heartbeat
-from worker.models import ModelCache
-from worker.publish import publish_models
-from worker.runner import Runner
+from worker.model_cache import ModelCache
+from worker.model_publisher import publish_models
+from worker.serving.heartbeat import Heartbeat
+from worker.serving.runner import Runner
 
 PUBLISH_AGAIN_S = 30
 log = structlog.get_logger()

@@ -1,3 +1,5 @@
+"""The one Celery task: a nudge."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -6,7 +8,7 @@ from celery import Celery
 
 from core.queue import NUDGE
 from core.schemas import JobKind
-from worker.runner import Runner
+from worker.serving.runner import Runner
 
 
 def register_tasks(app: Celery, runner: Callable[[], Runner]) -> None:

@@ -17,7 +17,8 @@ from PIL import Image
 
 from api.app import create_app
 from core import keys
-from core.claims import Claim, Claims
+from core.attempts import Attempt
+from core.claims import Claims
 from core.config import REPOSITORY, Settings
 from core.recipes import FAST, PAPER
 from core.schemas import JobEnd, JobKind, JobStatus, ModelInfo, utc_now
@@ -88,43 +89,43 @@ class PretendingWorker:
 
     services: Services
 
-    def take(self, job_id: str, kind: JobKind = "personalize") -> Claim:
+    def take(self, job_id: str, kind: JobKind = "personalize") -> Attempt:
         """Claim this very job; others that come first are canceled."""
         claims = Claims(self.services.jobs, "pretender")
-        while claim := claims.take(kind):
-            if claim.spec.id == job_id:
-                return claim
-            self.services.jobs.cancel(claim.spec.id)
+        while attempt := claims.take(kind):
+            if attempt.spec.id == job_id:
+                return attempt
+            self.services.jobs.cancel(attempt.spec.id)
         raise AssertionError(f"{job_id} is not in its line")
 
-    def progress(self, claim: Claim, step: int, steps: int) -> None:
+    def progress(self, attempt: Attempt, step: int, steps: int) -> None:
         """Report a step."""
         self.services.live.progress(
-            claim.spec.id, claim.attempt, {"step": step, "steps": steps, "loss": 0.5, "eta_s": 2.0}
+            attempt.spec.id, attempt.number, {"step": step, "steps": steps, "loss": 0.5, "eta_s": 2.0}
         )
 
-    def succeed(self, claim: Claim, tail: bytes = b"tail bytes") -> None:
+    def succeed(self, attempt: Attempt, tail: bytes = b"tail bytes") -> None:
         """End a job with what it makes: a tail, or as many pictures as an edit wants."""
-        if claim.spec.kind == "personalize":
-            key = claim.key("tail.safetensors")
+        if attempt.spec.kind == "personalize":
+            key = attempt.key("tail.safetensors")
             self.services.storage.put(key, tail)
-            self._end(claim, tail_key=key, receipt={"tail_sha256": hashlib.sha256(tail).hexdigest()})
+            self._end(attempt, tail_key=key, receipt={"tail_sha256": hashlib.sha256(tail).hexdigest()})
             return
-        wanted = claim.spec.edit.num_images if claim.spec.edit else 0
-        names = [claim.key(f"{i}.png") for i in range(wanted)]
+        wanted = attempt.spec.edit.num_images if attempt.spec.edit else 0
+        names = [attempt.key(f"{i}.png") for i in range(wanted)]
         for name in names:
             self.services.storage.put(name, picture("red"), "image/png")
-        self._end(claim, result_keys=tuple(names), receipt={"model": claim.spec.model})
+        self._end(attempt, result_keys=tuple(names), receipt={"model": attempt.spec.model})
 
-    def fail(self, claim: Claim, detail: str) -> None:
+    def fail(self, attempt: Attempt, detail: str) -> None:
         """End a job as failed."""
-        self.services.jobs.fail(claim.spec, "not-finite", "Not finite", detail, attempt=claim.attempt)
+        self.services.jobs.fail(attempt.spec, "not-finite", "Not finite", detail, attempt=attempt.number)
 
-    def _end(self, claim: Claim, **made: Any) -> None:
+    def _end(self, attempt: Attempt, **made: Any) -> None:
         end = JobEnd(
-            job_id=claim.spec.id, status=JobStatus.SUCCEEDED, ended_at=utc_now(), attempt=claim.attempt, **made
+            job_id=attempt.spec.id, status=JobStatus.SUCCEEDED, ended_at=utc_now(), attempt=attempt.number, **made
         )
-        assert self.services.jobs.finish(claim.spec, end)
+        assert self.services.jobs.finish(attempt.spec, end)
 
 
 def personalize(api: httpx.Client, *, headers: dict[str, str] | None = None, **fields: Any) -> httpx.Response:

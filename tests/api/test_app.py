@@ -15,7 +15,7 @@ from core.config import REPOSITORY, Settings
 from core.schemas import EditParams, PersonalizeParams
 from core.services import Services, open_services
 from tests.api.serving import EVENT_LOOP, PretendingWorker, api_server, edit, personalize
-from worker.receipts import receipt
+from worker.serving.receipts import receipt
 
 IMPORT_WITHOUT_TORCH = """
 import sys
@@ -171,8 +171,8 @@ def test_a_receipts_request_can_be_posted_again_as_it_is(api: httpx.Client, work
     tail = personalize(api, seed="3").json()
     worker.succeed(worker.take(tail["id"]))
     job = edit(api, tail["tail_id"], seed=4, tail_scale=0.7, strength=0.5).json()
-    claim = worker.take(job["id"], "edit")
-    request = receipt(claim.spec, tail_sha256="", device="cpu", dtype="float32")["request"]
+    attempt = worker.take(job["id"], "edit")
+    request = receipt(attempt.spec, tail_sha256="", device="cpu", dtype="float32")["request"]
     again = api.post("/edit", json=request).json()
     assert again["id"] != job["id"]
     assert {k: again[k] for k in ("prompt", "seed", "parameters")} == {

@@ -26,8 +26,8 @@ def test_the_curl_commands_work_as_they_stand(
         claims = Claims(services.jobs, "pretender")
         while not done.wait(0.1):
             for kind in KINDS:
-                if claim := claims.take(kind):
-                    worker.succeed(claim)
+                if attempt := claims.take(kind):
+                    worker.succeed(attempt)
 
     thread = threading.Thread(target=work)
     thread.start()

@@ -46,9 +46,9 @@ def read(api: httpx.Client, job_id: str, last: str | None = None) -> list[Event]
 
 def ended_job(api: httpx.Client, worker: PretendingWorker) -> str:
     job_id = str(personalize(api).json()["id"])
-    claim = worker.take(job_id)
-    worker.progress(claim, 1, 2)
-    worker.succeed(claim)
+    attempt = worker.take(job_id)
+    worker.progress(attempt, 1, 2)
+    worker.succeed(attempt)
     return job_id
 
 
@@ -67,11 +67,11 @@ def test_events_come_as_they_happen(api: httpx.Client, worker: PretendingWorker)
     with api.stream("GET", f"/jobs/{job_id}/events") as answer:
         seen = parse(answer.iter_lines())
         assert next(seen).data["status"] == "queued"  # type: ignore[union-attr]  # a comment would fail the test
-        claim = worker.take(job_id)
+        attempt = worker.take(job_id)
         assert next(seen).data["status"] == "running"  # type: ignore[union-attr]
-        worker.progress(claim, 1, 2)
+        worker.progress(attempt, 1, 2)
         assert next(seen).data["step"] == 1  # type: ignore[union-attr]
-        worker.succeed(claim)
+        worker.succeed(attempt)
         assert next(seen).data["status"] == "succeeded"  # type: ignore[union-attr]
         assert list(seen) == []
 
@@ -106,15 +106,15 @@ def test_when_the_stream_was_trimmed_a_snapshot_comes_first(
     api: httpx.Client, worker: PretendingWorker, services: Services, last: str | None
 ) -> None:
     job_id = str(personalize(api).json()["id"])
-    claim = worker.take(job_id)
-    worker.progress(claim, 1, 2)
+    attempt = worker.take(job_id)
+    worker.progress(attempt, 1, 2)
     services.live.client.xtrim(events_key(job_id), maxlen=1, approximate=False)
     with api.stream("GET", f"/jobs/{job_id}/events", headers={"Last-Event-ID": last} if last else {}) as answer:
         seen = parse(answer.iter_lines())
         snapshot = next(seen)
         assert isinstance(snapshot, Event)
         assert (snapshot.type, snapshot.data["status"], snapshot.data["step"]) == ("snapshot", "running", 1)
-        worker.succeed(claim)
+        worker.succeed(attempt)
         assert [event.data for event in seen if isinstance(event, Event)] == [{"status": "succeeded"}]
 
 
@@ -146,9 +146,9 @@ def test_many_streams_of_one_job_share_one_reader(
     job_id = str(personalize(api).json()["id"])
     with ThreadPoolExecutor(8) as pool:
         streams = [pool.submit(read, api, job_id) for _ in range(8)]
-        claim = worker.take(job_id)
+        attempt = worker.take(job_id)
         assert dict(services.live.client.pubsub_numsub("tailor:changed")) == {"tailor:changed": 1}
-        worker.succeed(claim)
+        worker.succeed(attempt)
         assert len({tuple(e.id for e in stream.result(timeout=20)) for stream in streams}) == 1
 
 

@@ -95,14 +95,14 @@ def test_a_long_poll_answers_as_soon_as_the_status_changes_and_not_before(
     with ThreadPoolExecutor() as pool:
         poll = pool.submit(api.get, path, headers={"Prefer": "wait=60"})
         assert waiting.wait(timeout=20)
-        claim = worker.take(path.removeprefix("/jobs/"))
+        attempt = worker.take(path.removeprefix("/jobs/"))
         assert poll.result(timeout=20).json()["status"] == "running"
         assert poll.result().headers["Preference-Applied"] == "wait=60"
         waiting.clear()
         poll = pool.submit(api.get, path, headers={"Prefer": "wait=60"})
         assert waiting.wait(timeout=20)
-        worker.progress(claim, 1, 40)
-        worker.succeed(claim)
+        worker.progress(attempt, 1, 40)
+        worker.succeed(attempt)
         assert poll.result(timeout=20).json()["status"] == "succeeded"
 
 

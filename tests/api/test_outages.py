@@ -82,12 +82,12 @@ def test_a_redis_that_hangs_holds_no_answer_up(place: Place) -> None:
 
 def test_an_end_during_an_outage_reaches_a_long_poll_and_a_stream(place: Place) -> None:
     job_id = personalize(place.api).json()["id"]
-    claim = place.worker.take(job_id)
+    attempt = place.worker.take(job_id)
     with ThreadPoolExecutor() as pool:
         place.redis.kill()
         poll = pool.submit(place.api.get, f"/jobs/{job_id}", headers={"Prefer": "wait=25"})
         stream = pool.submit(read, place.api, job_id)
-        place.worker.succeed(claim)
+        place.worker.succeed(attempt)
         assert poll.result(timeout=25).json()["status"] == "succeeded"
         last = stream.result(timeout=25)[-1]
     assert (last.type, last.data["status"]) == ("snapshot", "succeeded")

@@ -66,17 +66,17 @@ def test_edit_waits_for_the_end_and_saves_pictures_and_receipt(
     waiting = threading.Thread(target=lambda: sent.append(tailor(*command)))
     waiting.start()
     claims = Claims(services.jobs, "pretender")
-    while (claim := claims.take("edit")) is None:
+    while (attempt := claims.take("edit")) is None:
         assert waiting.is_alive()  # the edit is on its way through another thread
-    worker.progress(claim, 1, 2)
-    worker.succeed(claim)
+    worker.progress(attempt, 1, 2)
+    worker.succeed(attempt)
     waiting.join()
     assert sent[0].exit_code == 0
     files = [Path(line) for line in sent[0].stdout.splitlines()]
     assert [file.name for file in files] == [
-        f"{claim.spec.id}_0.png",
-        f"{claim.spec.id}_1.png",
-        f"{claim.spec.id}.json",
+        f"{attempt.spec.id}_0.png",
+        f"{attempt.spec.id}_1.png",
+        f"{attempt.spec.id}.json",
     ]
     assert files[0].read_bytes() == picture("red")
     assert json.loads(files[2].read_text()) == {"model": "critters"}

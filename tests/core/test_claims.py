@@ -5,8 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from core.attempts import read_attempts
-from core.claims import Claim
+from core.attempts import Attempt, read_attempts
 from core.errors import StorageUnavailableError
 from core.live import SUSPECT
 from core.schemas import JobStatus, utc_now
@@ -14,16 +13,16 @@ from tests.support.flaky_storage import FlakyStorage
 from tests.support.job_life import Life
 
 
-def take(life: Life, worker_id: str = "w1", line: str = "personalize") -> Claim:
-    claim = life.claims(worker_id).take(line)
-    assert claim is not None
-    return claim
+def take(life: Life, worker_id: str = "w1", line: str = "personalize") -> Attempt:
+    attempt = life.claims(worker_id).take(line)
+    assert attempt is not None
+    return attempt
 
 
-def crash(life: Life, claim: Claim) -> None:
+def crash(life: Life, attempt: Attempt) -> None:
     """Do what a killed worker leaves: no lease any more, nothing handed back."""
-    life.lose_lease(claim.spec)
-    assert life.live.reap(claim.spec.id)
+    life.lose_lease(attempt.spec)
+    assert life.live.reap(attempt.spec.id)
 
 
 def test_many_workers_get_every_job_exactly_once(life: Life) -> None:
@@ -32,10 +31,10 @@ def test_many_workers_get_every_job_exactly_once(life: Life) -> None:
 
     with ThreadPoolExecutor(6) as pool:
         taken = list(
-            pool.map(lambda worker: [claim for _ in range(4) if (claim := worker.take("personalize"))], workers)
+            pool.map(lambda worker: [attempt for _ in range(4) if (attempt := worker.take("personalize"))], workers)
         )
 
-    ids = [claim.spec.id for claims in taken for claim in claims]
+    ids = [attempt.spec.id for claims in taken for attempt in claims]
     assert sorted(ids) == sorted(spec.id for spec in specs)
 
 
@@ -58,10 +57,10 @@ def test_a_kind_of_job_is_never_given_to_the_other_kinds_slots(life: Life) -> No
 def test_a_job_that_was_handed_back_goes_on_and_costs_no_attempt(life: Life) -> None:
     spec = life.accept(life.personalization())
     for number in range(1, 6):
-        claim = take(life)
-        assert claim.attempt == number
-        assert not claim.alone
-        life.claims().hand_back(claim)
+        attempt = take(life)
+        assert attempt.number == number
+        assert not attempt.alone
+        life.claims().hand_back(attempt)
         assert life.status(spec) is JobStatus.QUEUED
 
 
@@ -72,7 +71,7 @@ def test_after_a_crash_a_job_runs_alone(life: Life) -> None:
     assert life.claims().take("personalize") is None
     again = take(life, line=SUSPECT)
 
-    assert (again.spec, again.attempt, again.alone) == (spec, 2, True)
+    assert (again.spec, again.number, again.alone) == (spec, 2, True)
 
 
 def test_after_three_crashes_a_job_fails_with_the_reason(life: Life) -> None:
@@ -114,26 +113,26 @@ def test_a_lease_is_renewed_by_its_holder_and_lost_to_a_newer_attempt(life: Life
 
 def test_a_worker_whose_attempt_is_the_newest_takes_its_expired_lease_again(life: Life) -> None:
     spec = life.accept(life.personalization())
-    claim = take(life)
+    attempt = take(life)
     life.lose_lease(spec)
 
-    assert life.claims().renew(claim)
+    assert life.claims().renew(attempt)
     assert not life.live.reap(spec.id)
 
 
 def test_a_worker_keeps_its_lease_when_redis_has_lost_its_memory(life: Life) -> None:
     life.accept(life.personalization())
-    claim = take(life)
+    attempt = take(life)
     life.live.client.flushall()
 
-    assert life.claims().renew(claim)
+    assert life.claims().renew(attempt)
 
 
 def test_the_progress_of_an_older_attempt_is_dropped(life: Life) -> None:
     spec = life.accept(life.personalization())
     crash(life, take(life))
     second = take(life, "w2", SUSPECT)
-    life.live.progress(spec.id, second.attempt, {"step": 7, "steps": 10})
+    life.live.progress(spec.id, second.number, {"step": 7, "steps": 10})
 
     life.live.progress(spec.id, 1, {"step": 3, "steps": 10})
 
@@ -144,28 +143,28 @@ def test_the_progress_of_an_older_attempt_is_dropped(life: Life) -> None:
 def test_the_next_attempt_gets_the_furthest_checkpoint(life: Life) -> None:
     life.accept(life.personalization())
     first, claims = take(life), life.claims()
-    claims.save_checkpoint(first, 10, b"ten")
-    claims.save_checkpoint(first, 20, b"twenty")
+    claims.checkpoints.save(first, 10, b"ten")
+    claims.checkpoints.save(first, 20, b"twenty")
     crash(life, first)
 
     second = take(life, line=SUSPECT)
 
-    assert claims.load_checkpoint(second) == b"twenty"
+    assert claims.checkpoints.load(second) == b"twenty"
     kept = [info.key for info in life.storage.list(f"jobs/{second.spec.id}/out/")]
     assert kept == [first.key("checkpoint-00000020.safetensors")]
 
 
 def test_a_job_that_is_handed_back_while_redis_is_away_is_found_in_storage(life: Life) -> None:
     spec = life.accept(life.personalization())
-    claim = take(life)
+    attempt = take(life)
     blind = Life(life.folder, f"unix://{life.folder}/nobody-listens.sock")
 
-    blind.claims().hand_back(claim)
+    blind.claims().hand_back(attempt)
     life.live.client.flushall()
     life.reconciler.run_once()
 
     assert life.status(spec) is JobStatus.QUEUED
-    assert take(life).attempt == 2
+    assert take(life).number == 2
 
 
 def test_a_claim_whose_answer_was_lost_costs_no_attempt(life: Life) -> None:
@@ -178,8 +177,8 @@ def test_a_claim_whose_answer_was_lost_costs_no_attempt(life: Life) -> None:
         life.with_storage(lost).claims().take("personalize")
 
     assert read_attempts(life.storage, spec.id).unfinished == 0
-    claim = take(life)
-    assert (claim.attempt, claim.alone) == (2, False)
+    attempt = take(life)
+    assert (attempt.number, attempt.alone) == (2, False)
 
 
 def test_a_claim_that_took_longer_than_its_lease_is_given_back_and_costs_no_attempt(life: Life) -> None:
@@ -190,23 +189,23 @@ def test_a_claim_that_took_longer_than_its_lease_is_given_back_and_costs_no_atte
             life.lose_lease(spec)
         return False
 
-    claim = life.with_storage(FlakyStorage(life.storage, fails=loses_the_lease)).claims().take("personalize")
+    attempt = life.with_storage(FlakyStorage(life.storage, fails=loses_the_lease)).claims().take("personalize")
 
-    assert claim is not None
-    assert (claim.attempt, claim.crashes, claim.alone) == (2, 0, False)
+    assert attempt is not None
+    assert (attempt.number, attempt.crashes, attempt.alone) == (2, 0, False)
     assert read_attempts(life.storage, spec.id).handed_back == (1,)
 
 
 def test_a_job_that_redis_forgot_to_be_running_stays_with_its_worker(life: Life) -> None:
     spec = life.accept(life.personalization())
     life.live.client.copy(f"tailor:job:{spec.id}", "before")
-    claim = take(life)
+    attempt = take(life)
     life.live.client.copy("before", f"tailor:job:{spec.id}", replace=True)
     life.lose_lease(spec)
     life.reconciler.run_once()
     assert life.live.ready("personalize") == 1
 
-    assert life.claims().renew(claim)
+    assert life.claims().renew(attempt)
 
     assert life.live.ready("personalize") == 0
     assert life.status(spec) is JobStatus.RUNNING
@@ -214,36 +213,36 @@ def test_a_job_that_redis_forgot_to_be_running_stays_with_its_worker(life: Life)
 
 def test_a_worker_that_was_taken_for_dead_takes_its_job_back_if_nobody_has_begun_it(life: Life) -> None:
     life.accept(life.personalization())
-    claim = take(life)
-    crash(life, claim)
+    attempt = take(life)
+    crash(life, attempt)
 
-    assert life.claims().renew(claim)
+    assert life.claims().renew(attempt)
 
     assert life.claims("w2").take(SUSPECT) is None
 
 
 def test_a_late_renewal_does_not_take_back_what_was_handed_back(life: Life) -> None:
     life.accept(life.personalization())
-    claim = take(life)
-    life.claims().hand_back(claim)
+    attempt = take(life)
+    life.claims().hand_back(attempt)
 
-    assert not life.claims().renew(claim)
+    assert not life.claims().renew(attempt)
     assert life.live.ready("personalize") == 1
 
 
 def test_a_checkpoint_that_is_replaced_while_it_is_looked_for_is_found_in_its_new_place(life: Life) -> None:
     life.accept(life.personalization())
-    claim, claims = take(life), life.claims()
-    claims.save_checkpoint(claim, 10, b"ten")
+    attempt, claims = take(life), life.claims()
+    claims.checkpoints.save(attempt, 10, b"ten")
 
     def replaces(call: str, key: str) -> bool:
         if call == "get" and "00000010" in key:
-            claims.save_checkpoint(claim, 20, b"twenty")
+            claims.checkpoints.save(attempt, 20, b"twenty")
         return False
 
     racing = life.with_storage(FlakyStorage(life.storage, fails=replaces)).claims()
 
-    assert racing.load_checkpoint(claim) == b"twenty"
+    assert racing.checkpoints.load(attempt) == b"twenty"
 
 
 def test_a_job_written_by_a_newer_version_is_left_in_its_line_for_a_newer_worker(life: Life) -> None:
@@ -252,9 +251,9 @@ def test_a_job_written_by_a_newer_version_is_left_in_its_line_for_a_newer_worker
     life.storage.put(key, life.storage.get(key).replace(b'"recipe"', b'"cookbook"'))
     good = life.accept(life.personalization())
 
-    claim = life.process().claims().take("personalize")
+    attempt = life.process().claims().take("personalize")
 
-    assert claim is not None
-    assert claim.spec == good
+    assert attempt is not None
+    assert attempt.spec == good
     life.process().reconciler.run_once()
     assert life.live.ready("personalize") == 1

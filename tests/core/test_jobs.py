@@ -60,9 +60,9 @@ def test_an_edit_waits_for_its_tail_and_is_queued_with_it(life: Life) -> None:
     edit = life.accept(life.edit(source))
     assert life.status(edit) is JobStatus.WAITING
 
-    claim = life.claims().take("personalize")
-    assert claim is not None
-    life.store.finish(claim.spec, life.success(claim))
+    attempt = life.claims().take("personalize")
+    assert attempt is not None
+    life.store.finish(attempt.spec, life.success(attempt))
 
     assert life.status(edit) is JobStatus.QUEUED
     assert life.live.ready("edit") == 1
@@ -83,9 +83,9 @@ def test_an_edit_of_a_failed_tail_fails_with_its_reason(life: Life) -> None:
 
 def test_an_edit_accepted_after_its_tail_is_made_is_queued_at_once(life: Life) -> None:
     source = life.accept(life.personalization())
-    claim = life.claims().take("personalize")
-    assert claim is not None
-    life.store.finish(source, life.success(claim))
+    attempt = life.claims().take("personalize")
+    assert attempt is not None
+    life.store.finish(source, life.success(attempt))
 
     assert life.status(life.accept(life.edit(source))) is JobStatus.QUEUED
 
@@ -125,22 +125,22 @@ def test_a_canceled_job_is_given_to_no_worker(life: Life) -> None:
 def test_the_end_keeps_what_it_names_and_sweeps_everything_else(life: Life) -> None:
     spec = life.accept(life.personalization())
     claims = life.claims()
-    claim = claims.take("personalize")
-    assert claim is not None
-    claims.save_checkpoint(claim, 10, b"state")
+    attempt = claims.take("personalize")
+    assert attempt is not None
+    claims.checkpoints.save(attempt, 10, b"state")
 
-    life.store.finish(spec, life.success(claim))
+    life.store.finish(spec, life.success(attempt))
 
-    assert [info.key for info in life.storage.list(f"jobs/{spec.id}/out/")] == [claim.key("tail.safetensors")]
+    assert [info.key for info in life.storage.list(f"jobs/{spec.id}/out/")] == [attempt.key("tail.safetensors")]
 
 
 def test_what_a_superseded_attempt_wrote_is_swept(life: Life) -> None:
     spec = life.accept(life.personalization())
-    claim = life.claims().take("personalize")
-    assert claim is not None
+    attempt = life.claims().take("personalize")
+    assert attempt is not None
     life.store.cancel(spec.id)
 
-    assert life.store.finish(spec, life.success(claim)) is False
+    assert life.store.finish(spec, life.success(attempt)) is False
 
     assert life.status(spec) is JobStatus.CANCELED
     assert list(life.storage.list(f"jobs/{spec.id}/out/")) == []
@@ -148,9 +148,9 @@ def test_what_a_superseded_attempt_wrote_is_swept(life: Life) -> None:
 
 def test_a_deleted_tail_leaves_no_byte_but_its_tombstone(life: Life) -> None:
     spec = life.accept(life.personalization())
-    claim = life.claims().take("personalize")
-    assert claim is not None
-    life.store.finish(spec, life.success(claim))
+    attempt = life.claims().take("personalize")
+    assert attempt is not None
+    life.store.finish(spec, life.success(attempt))
 
     life.store.delete_tail(tail_of(spec.id))
     life.store.delete_tail(tail_of(spec.id))
@@ -176,11 +176,11 @@ def test_a_process_that_knew_a_tail_hears_of_its_deletion(life: Life) -> None:
 
 def test_a_zombie_cannot_bring_a_deleted_tail_back(life: Life) -> None:
     spec = life.accept(life.personalization())
-    claim = life.claims().take("personalize")
-    assert claim is not None
+    attempt = life.claims().take("personalize")
+    assert attempt is not None
     life.store.delete_tail(spec.tail_id)
 
-    life.store.finish(spec, life.success(claim))
+    life.store.finish(spec, life.success(attempt))
 
     assert [info.key for info in life.storage.list(f"jobs/{spec.id}/")] == [f"jobs/{spec.id}/end.json"]
     with pytest.raises(GoneError):
@@ -234,10 +234,10 @@ def test_edits_that_wait_for_their_tail_count_as_queued(life: Life) -> None:
 def test_a_checkpoint_that_lands_after_the_deletion_is_swept_by_its_own_attempt(life: Life) -> None:
     spec = life.accept(life.personalization())
     claims = life.claims()
-    claim = claims.take("personalize")
-    assert claim is not None
+    attempt = claims.take("personalize")
+    assert attempt is not None
     life.store.delete_tail(spec.tail_id)
-    claims.save_checkpoint(claim, 10, b"state")
+    claims.checkpoints.save(attempt, 10, b"state")
     tombstone = life.store.end(spec.id)
     assert tombstone is not None
 

@@ -28,9 +28,9 @@ def test_a_job_whose_announcement_was_lost_is_adopted_from_storage(life: Life) -
     life.reconciler.run_once()
 
     assert life.live.ready("personalize") == 1
-    claim = life.claims().take("personalize")
-    assert claim is not None
-    assert claim.spec == spec
+    attempt = life.claims().take("personalize")
+    assert attempt is not None
+    assert attempt.spec == spec
 
 
 def test_everything_unfinished_is_rebuilt_after_redis_lost_its_memory(life: Life) -> None:
@@ -83,11 +83,11 @@ def test_a_job_that_a_worker_took_from_its_line_but_never_claimed_returns_to_it(
 def test_a_job_in_a_live_workers_hands_is_left_alone(life: Life) -> None:
     spec = life.accept(life.personalization())
     claims = life.claims()
-    claim = claims.take("personalize")
-    assert claim is not None
+    attempt = claims.take("personalize")
+    assert attempt is not None
     end = time.monotonic() + 2 * LEASE_S + 0.2
     while time.monotonic() < end:
-        assert claims.renew(claim)
+        assert claims.renew(attempt)
         life.reconciler.run_once()
 
     assert life.status(spec) is JobStatus.RUNNING
@@ -95,9 +95,9 @@ def test_a_job_in_a_live_workers_hands_is_left_alone(life: Life) -> None:
 
 def test_an_end_that_was_committed_by_a_worker_that_then_died_is_announced(life: Life) -> None:
     spec = life.accept(life.personalization())
-    claim = life.claims().take("personalize")
-    assert claim is not None
-    life.storage.create(keys.end(spec.id), life.success(claim).model_dump_json().encode())
+    attempt = life.claims().take("personalize")
+    assert attempt is not None
+    life.storage.create(keys.end(spec.id), life.success(attempt).model_dump_json().encode())
 
     reconcile_until_it_may_reap(life)
 
@@ -109,9 +109,9 @@ def test_an_end_that_was_committed_by_a_worker_that_then_died_is_announced(life:
 def test_a_waiting_edit_is_released_although_nobody_was_there_when_its_tail_ended(life: Life) -> None:
     source = life.accept(life.personalization())
     edit = life.accept(life.edit(source))
-    claim = life.claims().take("personalize")
-    assert claim is not None
-    life.storage.create(keys.end(source.id), life.success(claim).model_dump_json().encode())
+    attempt = life.claims().take("personalize")
+    assert attempt is not None
+    life.storage.create(keys.end(source.id), life.success(attempt).model_dump_json().encode())
 
     life.reconciler.run_once()
 
@@ -179,7 +179,7 @@ def test_two_reconcilers_at_once_do_what_one_does(life: Life) -> None:
     other.reconciler.run_once()
     life.reconciler.run_once()
 
-    taken = [claim.spec.id for _ in range(9) if (claim := life.claims().take("personalize"))]
+    taken = [attempt.spec.id for _ in range(9) if (attempt := life.claims().take("personalize"))]
     assert sorted(taken) == sorted(spec.id for spec in specs)
 
 

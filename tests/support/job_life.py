@@ -6,7 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from core.claims import Claim, Claims
+from core.attempts import Attempt
+from core.claims import Claims
 from core.jobs import JobStore
 from core.live import LiveStore, connect
 from core.queue import Nudges, make_celery
@@ -64,15 +65,15 @@ class Life:
         fields = {"kind": "edit", "edit": EditParams(), "tail_id": of.tail_id}
         return JobSpec(**(_common(new_job_id()) | fields | changes))
 
-    def success(self, claim: Claim) -> JobEnd:
+    def success(self, attempt: Attempt) -> JobEnd:
         """Write a result as a worker does, and return the end that names it."""
-        key = claim.key("tail.safetensors")
+        key = attempt.key("tail.safetensors")
         self.storage.put(key, b"tail")
         return JobEnd(
-            job_id=claim.spec.id,
+            job_id=attempt.spec.id,
             status=JobStatus.SUCCEEDED,
             ended_at=utc_now(),
-            attempt=claim.attempt,
+            attempt=attempt.number,
             tail_key=key,
         )
 

@@ -17,7 +17,7 @@ from tests.support.routines import draw, edit, naive_edit, naive_personalize, pe
 from tests.support.tiny_backbone import Gate, TinyBackbone, prompt
 from worker.engine import Engine
 from worker.engine.ticket import Ticket
-from worker.models import ModelCache
+from worker.model_cache import ModelCache
 
 
 def test_a_personalization_in_company_equals_the_naive_loop_with_autograd_and_torch_adam(

@@ -14,8 +14,8 @@ from torch import Tensor
 from core.diffusion.requests import NoiseLoss, PredictNoise, Request, Routine
 from tests.support.routines import edit, naive_personalize, personalize
 from tests.support.tiny_backbone import Gate, TinyBackbone, prompt
-from worker.engine import engine as engine_module
 from worker.engine import Engine
+from worker.engine import engine as engine_module
 from worker.engine.ticket import DeviceMemoryError, HandedBackError, Ticket
 
 

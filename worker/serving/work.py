@@ -1,4 +1,4 @@
-"""One try at a job: what it gives to the engine, and what it keeps of the result. Runs on a task's own thread."""
+"""What an attempt gives to the engine, and what it keeps of the result. Runs on a task's own thread."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 from core import keys
-from core.claims import Claim, Claims
+from core.attempts import Attempt
+from core.claims import Claims
 from core.diffusion import hiper
 from core.diffusion.backbone import Backbone
 from core.diffusion.files import load_tail, load_tensors, save_tensors, sha256_of, to_image, to_tensor
@@ -19,7 +20,7 @@ from core.errors import InvalidInputError, TailorError
 from core.images import to_png
 from core.schemas import JobEnd, JobSpec, JobStatus, utc_now
 from core.storage.base import Storage
-from worker.receipts import receipt
+from worker.serving.receipts import receipt
 
 
 class ModelChangedError(TailorError):
@@ -28,41 +29,42 @@ class ModelChangedError(TailorError):
     status, type, title = 409, "model-changed", "Model changed"
 
 
-class Try(Protocol):
-    """One try at a job of some kind."""
+class Work(Protocol):
+    """The work of one attempt at a job of some kind."""
 
-    def job(self) -> Routine[Any]:
+    def routine(self) -> Routine[Any]:
         """Return the generator for the engine."""
 
     def keep(self, result: Any) -> JobEnd:
         """Write what came out under this attempt's keys, and return the end that names them."""
 
 
-def make_try(claim: Claim, backbone: Backbone, claims: Claims) -> Try:
-    """Return the try for a claim; raises ModelChangedError when the backbone's weights are others now."""
-    spec = claim.spec
+def work_for(attempt: Attempt, backbone: Backbone, claims: Claims) -> Work:
+    """Return the work of an attempt; raises ModelChangedError when the backbone's weights are others now."""
+    spec = attempt.spec
     if backbone.hash != spec.model_hash:
         detail = (
             f"model {spec.model} was {spec.model_hash[:12]} when the job was accepted and is {backbone.hash[:12]} now"
         )
         raise ModelChangedError(detail)
-    return Personalization(claim, backbone, claims) if spec.kind == "personalize" else Edit(claim, backbone, claims)
+    made = PersonalizeWork if spec.kind == "personalize" else EditWork
+    return made(attempt, backbone, claims)
 
 
 @dataclass(frozen=True)
-class Personalization:
+class PersonalizeWork:
     """Learns the tail of the accepted picture."""
 
-    claim: Claim
+    attempt: Attempt
     backbone: Backbone
     claims: Claims
 
-    def job(self) -> Routine[Tensor]:
+    def routine(self) -> Routine[Tensor]:
         """Return the optimisation, going on from an earlier attempt's checkpoint if there is one."""
-        spec = self.claim.spec
+        spec = self.attempt.spec
         if spec.personalize is None:
             raise InvalidInputError("personalize", f"{spec.id} has no parameters")
-        saved = self.claims.load_checkpoint(self.claim)
+        saved = self.claims.checkpoints.load(self.attempt)
         return hiper.personalize(
             image=_picture(self._storage, spec),
             prompt=spec.prompt,
@@ -74,10 +76,10 @@ class Personalization:
 
     def keep(self, result: Tensor) -> JobEnd:
         """Write the tail."""
-        spec, key = self.claim.spec, self.claim.key("tail.safetensors")
+        spec, key = self.attempt.spec, self.attempt.key("tail.safetensors")
         metadata = {"tail_id": spec.tail_id, "model": spec.model, "model_hash": spec.model_hash, "prompt": spec.prompt}
         self._storage.put(key, save_tensors({"tail": result}, metadata))
-        return _success(self.claim, self.backbone, sha256_of(result), tail_key=key)
+        return _success(self.attempt, self.backbone, sha256_of(result), tail_key=key)
 
     @property
     def _storage(self) -> Storage:
@@ -85,16 +87,16 @@ class Personalization:
 
 
 @dataclass(frozen=True)
-class Edit:
+class EditWork:
     """Samples pictures with a tail."""
 
-    claim: Claim
+    attempt: Attempt
     backbone: Backbone
     claims: Claims
 
-    def job(self) -> Routine[list[Tensor]]:
+    def routine(self) -> Routine[list[Tensor]]:
         """Return the sampling."""
-        spec = self.claim.spec
+        spec = self.attempt.spec
         if spec.edit is None:
             raise InvalidInputError("edit", f"{spec.id} has no parameters")
         return hiper.edit(
@@ -110,19 +112,19 @@ class Edit:
 
     def keep(self, result: list[Tensor]) -> JobEnd:
         """Write the pictures as PNG files."""
-        results = [self.claim.key(f"{index}.png") for index in range(len(result))]
+        results = [self.attempt.key(f"{index}.png") for index in range(len(result))]
         for key, image in zip(results, result, strict=True):
             self._storage.put(key, to_png(to_image(image)), "image/png")
-        return _success(self.claim, self.backbone, sha256_of(self._tail()), result_keys=tuple(results))
+        return _success(self.attempt, self.backbone, sha256_of(self._tail()), result_keys=tuple(results))
 
     def _tail(self) -> Tensor:
-        _, end = self.claims.store.tail_end(self.claim.spec.tail_id)
+        _, end = self.claims.store.tail_end(self.attempt.spec.tail_id)
         if end is None or end.tail_key is None:
-            raise InvalidInputError("tail_id", f"{self.claim.spec.tail_id} has no tail")
+            raise InvalidInputError("tail_id", f"{self.attempt.spec.tail_id} has no tail")
         return load_tail(self._storage.get(end.tail_key), width=self.backbone.width)
 
     def _tail_spec(self) -> JobSpec:
-        return self.claims.store.spec(self.claim.spec.tail_job)
+        return self.claims.store.spec(self.attempt.spec.tail_job)
 
     @property
     def _storage(self) -> Storage:
@@ -135,13 +137,13 @@ def _picture(storage: Storage, spec: JobSpec) -> Tensor:
     return to_tensor(Image.open(io.BytesIO(storage.get(key)), formats=["PNG"]).convert("RGB"))
 
 
-def _success(claim: Claim, backbone: Backbone, tail_sha256: str, **named: Any) -> JobEnd:
+def _success(attempt: Attempt, backbone: Backbone, tail_sha256: str, **named: Any) -> JobEnd:
     device, dtype = str(backbone.device), str(backbone.dtype).removeprefix("torch.")
     return JobEnd(
-        job_id=claim.spec.id,
+        job_id=attempt.spec.id,
         status=JobStatus.SUCCEEDED,
         ended_at=utc_now(),
-        attempt=claim.attempt,
-        receipt=receipt(claim.spec, tail_sha256=tail_sha256, device=device, dtype=dtype),
+        attempt=attempt.number,
+        receipt=receipt(attempt.spec, tail_sha256=tail_sha256, device=device, dtype=dtype),
         **named,
     )

@@ -1,3 +1,5 @@
+"""Renews leases, tells that the worker lives, hears of cancellations, ends a stuck worker."""
+
 from __future__ import annotations
 
 import os
@@ -11,7 +13,7 @@ from redis.exceptions import RedisError
 
 from core.claims import Claims
 from core.live import CANCELED
-from worker.runner import Runner
+from worker.serving.runner import Runner
 
 STUCK_EXIT_CODE = 70  # EX_SOFTWARE: whoever supervises this process starts it again
 log = structlog.get_logger()
@@ -54,10 +56,10 @@ class Heartbeat:
 
     def beat(self) -> None:
         """Renew all leases once; a job whose lease another worker has is stopped here."""
-        for claim in self.runner.claims_now():
-            if not self.claims.renew(claim):
-                log.warning("lease.lost", job=claim.spec.id, attempt=claim.attempt)
-                self.runner.cancel(claim.spec.id)
+        for attempt in self.runner.attempts():
+            if not self.claims.renew(attempt):
+                log.warning("lease.lost", job=attempt.spec.id, attempt=attempt.number)
+                self.runner.cancel(attempt.spec.id)
         try:
             self.claims.store.live.beat(self.claims.worker_id, self.describe(), ttl_s=int(self.every_s * 3) + 1)
         except RedisError as error:

@@ -1,3 +1,5 @@
+"""Claims jobs into free slots, lets the engine run them, and commits their ends."""
+
 from __future__ import annotations
 
 import os
@@ -10,17 +12,18 @@ import structlog
 import torch
 from redis.exceptions import RedisError
 
-from core.claims import Claim, Claims
+from core.attempts import Attempt
+from core.claims import Claims
 from core.config import Settings
 from core.errors import StorageUnavailableError, TailorError
 from core.live import SUSPECT
 from core.schemas import JobEnd, JobKind, JobStatus, Problem, utc_now
-from worker.claimed import Running
 from worker.engine import CancelReason, Engine, HandedBackError, JobCanceledError
-from worker.models import ModelCache
-from worker.progress import Progress
-from worker.slots import Slots
-from worker.tries import Try, make_try
+from worker.model_cache import ModelCache
+from worker.serving.active import ActiveAttempt
+from worker.serving.progress import Progress
+from worker.serving.slots import Slots
+from worker.serving.work import Work, work_for
 
 STORAGE_RETRY_S = 1.0
 HAND_BACK_S = 15  # how long a draining worker waits for storage to come back
@@ -41,7 +44,7 @@ class Runner:
         self.engine = engine
         self.models = models
         self.slots = Slots({"personalize": settings.personalize_slots, "edit": settings.edit_slots})
-        self._running: dict[str, Running] = {}  # by the token of the lease: a job may be here twice for a moment
+        self._active: dict[str, ActiveAttempt] = {}  # by the token of the lease: a job may be here twice for a moment
         self._alone_lock = threading.Lock()
         self._company_until = float("-inf")
         self._draining = threading.Event()
@@ -52,22 +55,22 @@ class Runner:
         """Run waiting jobs of a kind until none is left or no slot is free. A nudge calls this."""
         while not self._draining.is_set():
             try:
-                claim = self._take(kind)
+                attempt = self._take(kind)
             except (RedisError, StorageUnavailableError) as error:
-                log.warning("claim.failed", kind=kind, error=str(error))
+                log.warning("attempt.claim.failed", kind=kind, error=str(error))
                 return  # the reconciler nudges again
-            if claim is None:
+            if attempt is None:
                 return
-            self._run(claim)
+            self._run(attempt)
 
-    def _take(self, kind: JobKind) -> Claim | None:
+    def _take(self, kind: JobKind) -> Attempt | None:
         """Claim a job; one that must run alone goes first, on the one worker that makes itself free for it."""
         if self._is_turn_of_suspects():
             if not self.slots.take_all():
                 self._hand_back_personalizations()
                 return None  # whoever ends last comes back here
-            if claim := self._take_into(SUSPECT, self.slots.give_all):
-                return claim
+            if attempt := self._take_into(SUSPECT, self.slots.give_all):
+                return attempt
         if not self.slots.take(kind):
             return None
         return self._take_into(kind, lambda: self.slots.give(kind))
@@ -81,152 +84,154 @@ class Runner:
 
     def _hand_back_personalizations(self) -> None:
         """Make room soon: a personalization goes on from its checkpoint, here or elsewhere; edits end soon."""
-        for running in list(self._running.values()):
-            if running.claim.spec.kind == "personalize" and not running.alone:
-                running.stop(CancelReason.HANDED_BACK)
+        for active in list(self._active.values()):
+            if active.attempt.spec.kind == "personalize" and not active.alone:
+                active.stop(CancelReason.HANDED_BACK)
 
-    def _take_into(self, line: str, give: Callable[[], None]) -> Claim | None:
-        claim = None
+    def _take_into(self, line: str, give: Callable[[], None]) -> Attempt | None:
+        attempt = None
         try:
-            claim = self.claims.take(line)
+            attempt = self.claims.take(line)
         finally:
-            if claim is None:
+            if attempt is None:
                 give()
-        return claim
+        return attempt
 
     # Running one
 
-    def _run(self, claim: Claim) -> None:
-        running = self._running[claim.token] = Running(claim, alone=claim.alone)
+    def _run(self, attempt: Attempt) -> None:
+        active = self._active[attempt.token] = ActiveAttempt(attempt, alone=attempt.alone)
         started = time.monotonic()
-        log.info("job.started", job=claim.spec.id, kind=claim.spec.kind, attempt=claim.attempt, alone=claim.alone)
-        probation = threading.Timer(PROBATION_S, self._end_probation, [running])
+        log.info(
+            "job.started", job=attempt.spec.id, kind=attempt.spec.kind, attempt=attempt.number, alone=attempt.alone
+        )
+        probation = threading.Timer(PROBATION_S, self._end_probation, [active])
         probation.daemon = True
-        if claim.alone and claim.crashes == 1:
+        if attempt.alone and attempt.crashes == 1:
             probation.start()
         try:
-            outcome = self._try(running)
+            outcome = self._try(active)
         finally:
             probation.cancel()
-            del self._running[claim.token]
-            self._give(running)
-        log.info("job.ended", job=claim.spec.id, outcome=outcome, seconds=round(time.monotonic() - started, 2))
+            del self._active[attempt.token]
+            self._give(active)
+        log.info("job.ended", job=attempt.spec.id, outcome=outcome, seconds=round(time.monotonic() - started, 2))
 
-    def _end_probation(self, running: Running) -> None:
+    def _end_probation(self, active: ActiveAttempt) -> None:
         """Let others in beside a job that was there at one crash, and has now run alone for long enough.
 
         A job that was there at two runs alone to its end.
         """
         with self._alone_lock:
-            if running.alone:
-                running.alone = False
-                self.slots.share(running.claim.spec.kind)
+            if active.alone:
+                active.alone = False
+                self.slots.share(active.attempt.spec.kind)
                 self._company_until = time.monotonic() + COMPANY_S
 
-    def _give(self, running: Running) -> None:
+    def _give(self, active: ActiveAttempt) -> None:
         with self._alone_lock:
-            if running.alone:
-                running.alone = False
+            if active.alone:
+                active.alone = False
                 self.slots.give_all()
                 self._company_until = time.monotonic() + COMPANY_S
             else:
-                self.slots.give(running.claim.spec.kind)
+                self.slots.give(active.attempt.spec.kind)
 
-    def _try(self, running: Running) -> str:
+    def _try(self, active: ActiveAttempt) -> str:
         """Run a job and commit its end; returns the outcome for the log."""
-        claim = running.claim
+        attempt = active.attempt
         try:
-            with self.models.use(claim.spec.model) as backbone:
-                attempt = make_try(claim, backbone, self.claims)
-                result = self._through_engine(running, attempt, backbone)
-                return self._commit(running, lambda: attempt.keep(result))
+            with self.models.use(attempt.spec.model) as backbone:
+                work = work_for(attempt, backbone, self.claims)
+                result = self._through_engine(active, work, backbone)
+                return self._commit(active, lambda: work.keep(result))
         except HandedBackError:
-            return self._hand_back(running)
+            return self._hand_back(active)
         except JobCanceledError:
-            return self._close_canceled(claim)
+            return self._close_canceled(attempt)
         except StorageUnavailableError as error:
-            log.warning("job.storage_away", job=claim.spec.id, error=error.detail)
-            return self._hand_back(running)
+            log.warning("job.storage_away", job=attempt.spec.id, error=error.detail)
+            return self._hand_back(active)
         except torch.AcceleratorError as error:
             # After it every call on the device fails, anybody's: this process is lost, the jobs are not.
-            log.error("device.lost", job=claim.spec.id, error=str(error))
+            log.error("device.lost", job=attempt.spec.id, error=str(error))
             os._exit(DEVICE_LOST_EXIT_CODE)
         except Exception as error:  # whatever a job raises is its own end, never the worker's
             problem = _problem(error)
             log.warning(
-                "job.failed", job=claim.spec.id, error=problem.detail, exc_info=not isinstance(error, TailorError)
+                "job.failed", job=attempt.spec.id, error=problem.detail, exc_info=not isinstance(error, TailorError)
             )
-            return self._commit(running, lambda: _failure(claim, problem))
+            return self._commit(active, lambda: _failure(attempt, problem))
 
-    def _through_engine(self, running: Running, attempt: Try, backbone: Any) -> Any:
-        claim, spec = running.claim, running.claim.spec
+    def _through_engine(self, active: ActiveAttempt, work: Work, backbone: Any) -> Any:
+        attempt, spec = active.attempt, active.attempt.spec
         params = spec.personalize or spec.edit
-        running.ticket = self.engine.submit(
-            attempt.job(),
+        active.ticket = self.engine.submit(
+            work.routine(),
             backbone=backbone,
             kind=spec.kind,
             name=spec.id,
             deadline=time.monotonic() + (spec.deadline_at - utc_now()).total_seconds(),
             exact_bucket=EXACT_BUCKET if params and params.exact else None,
-            alone=claim.alone,
+            alone=attempt.alone,
         )
-        if running.reason:  # it came before there was a ticket
-            running.ticket.cancel(running.reason)
-        progress = Progress(claim, self.claims, checkpoint_s=self.settings.checkpoint_s)
-        for report in running.ticket.reports():
+        if active.reason:  # it came before there was a ticket
+            active.ticket.cancel(active.reason)
+        progress = Progress(attempt, self.claims, checkpoint_s=self.settings.checkpoint_s)
+        for report in active.ticket.reports():
             progress.note(report)
         try:
-            return running.ticket.result()
+            return active.ticket.result()
         except HandedBackError:
             progress.keep_checkpoint()
             raise
 
-    def _commit(self, running: Running, make_end: Any) -> str:
+    def _commit(self, active: ActiveAttempt, make_end: Any) -> str:
         """Write the result and its end, however long storage is away; the lease is renewed meanwhile."""
         while True:
             try:
                 end: JobEnd = make_end()
-                won = self.claims.store.finish(running.claim.spec, end)
+                won = self.claims.store.finish(active.attempt.spec, end)
                 return end.status if won else "superseded"
             except StorageUnavailableError as error:
-                log.warning("job.commit.storage_away", job=running.claim.spec.id, error=error.detail)
-                if running.canceled.wait(STORAGE_RETRY_S) or self._draining.is_set():
+                log.warning("job.commit.storage_away", job=active.attempt.spec.id, error=error.detail)
+                if active.canceled.wait(STORAGE_RETRY_S) or self._draining.is_set():
                     return "abandoned"  # the lease runs out and the next attempt goes on from the checkpoint
 
-    def _hand_back(self, running: Running) -> str:
+    def _hand_back(self, active: ActiveAttempt) -> str:
         """Give a job back, however long storage is away: an outage must not look like a crash."""
         until = time.monotonic() + HAND_BACK_S
         while True:
             try:
-                self.claims.hand_back(running.claim)
+                self.claims.hand_back(active.attempt)
             except StorageUnavailableError as error:
-                log.warning("job.hand_back.storage_away", job=running.claim.spec.id, error=error.detail)
-                if running.canceled.wait(STORAGE_RETRY_S) or (self._draining.is_set() and time.monotonic() > until):
+                log.warning("job.hand_back.storage_away", job=active.attempt.spec.id, error=error.detail)
+                if active.canceled.wait(STORAGE_RETRY_S) or (self._draining.is_set() and time.monotonic() > until):
                     return "abandoned"
             else:
                 return "handed_back"
 
-    def _close_canceled(self, claim: Claim) -> str:
+    def _close_canceled(self, attempt: Attempt) -> str:
         """Sweep what this attempt wrote before it heard that it is over; without an end its lease was lost."""
         try:
-            if end := self.claims.store.end(claim.spec.id):
-                self.claims.store.close(claim.spec, end)
+            if end := self.claims.store.end(attempt.spec.id):
+                self.claims.store.close(attempt.spec, end)
                 return end.status
         except StorageUnavailableError as error:
-            log.warning("job.sweep.storage_away", job=claim.spec.id, error=error.detail)
+            log.warning("job.sweep.storage_away", job=attempt.spec.id, error=error.detail)
         return "lease_lost"
 
     # From outside
 
     def cancel(self, job_id: str) -> None:
         """Stop a job if it runs here."""
-        for running in list(self._running.values()):
-            if running.claim.spec.id == job_id:
-                running.stop(CancelReason.CANCELED)
+        for active in list(self._active.values()):
+            if active.attempt.spec.id == job_id:
+                active.stop(CancelReason.CANCELED)
 
-    def claims_now(self) -> list[Claim]:
-        """Return the claims whose leases must be kept."""
-        return [running.claim for running in list(self._running.values())]
+    def attempts(self) -> list[Attempt]:
+        """Return the attempts whose leases must be kept."""
+        return [active.attempt for active in list(self._active.values())]
 
     def drain(self) -> None:
         """Take nothing more, and hand back all that runs: each job's task checkpoints it and returns."""
@@ -240,7 +245,7 @@ def _problem(error: Exception) -> Problem:
     return Problem(type="internal", title="Internal error", detail=f"{type(error).__name__}: {error}"[:500])
 
 
-def _failure(claim: Claim, problem: Problem) -> JobEnd:
+def _failure(attempt: Attempt, problem: Problem) -> JobEnd:
     return JobEnd(
-        job_id=claim.spec.id, status=JobStatus.FAILED, ended_at=utc_now(), attempt=claim.attempt, error=problem
+        job_id=attempt.spec.id, status=JobStatus.FAILED, ended_at=utc_now(), attempt=attempt.number, error=problem
     )

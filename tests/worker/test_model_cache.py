@@ -15,7 +15,7 @@ from core.diffusion.stack import stack_conditioning
 from core.errors import NotFoundError
 from tests.support.tiny_backbone import prompt
 from worker.engine.prompts import PromptCache
-from worker.models import ModelCache
+from worker.model_cache import ModelCache
 
 
 class Loader:

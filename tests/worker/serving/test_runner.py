@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from core.claims import Claim
+from core.attempts import Attempt
 from core.config import Settings
 from core.schemas import JobSpec, JobStatus
 from tests.support.job_life import Life
 from tests.support.redis_server import redis_server
-from worker import runner as runner_module
-from worker.claimed import Running
 from worker.engine import CancelReason, Engine
-from worker.models import ModelCache
-from worker.runner import Runner
+from worker.model_cache import ModelCache
+from worker.serving import runner as runner_module
+from worker.serving.active import ActiveAttempt
+from worker.serving.runner import Runner
 
 
 @pytest.fixture
@@ -30,25 +30,25 @@ def worker(life: Life, worker_id: str) -> Runner:
     return Runner(settings, life.claims(worker_id), Engine(), ModelCache({}))
 
 
-def takes(runner: Runner, kind: str = "personalize") -> Running | None:
+def takes(runner: Runner, kind: str = "personalize") -> ActiveAttempt | None:
     """Let a worker take a job as it does before it runs it."""
-    claim = runner._take(kind)  # type: ignore[arg-type]
-    if claim is None:
+    attempt = runner._take(kind)  # type: ignore[arg-type]
+    if attempt is None:
         return None
-    running = runner._running[claim.token] = Running(claim, alone=claim.alone)
-    return running
+    active = runner._active[attempt.token] = ActiveAttempt(attempt, alone=attempt.alone)
+    return active
 
 
-def ends(runner: Runner, running: Running) -> None:
-    del runner._running[running.claim.token]
-    runner._give(running)
+def ends(runner: Runner, active: ActiveAttempt) -> None:
+    del runner._active[active.attempt.token]
+    runner._give(active)
 
 
 def suspect(life: Life) -> JobSpec:
     """Accept a job and let the worker that runs it die."""
     spec = life.accept(life.personalization())
-    claim = life.claims("a worker that dies").take("personalize")
-    assert isinstance(claim, Claim)
+    attempt = life.claims("a worker that dies").take("personalize")
+    assert isinstance(attempt, Attempt)
     life.lose_lease(spec)
     assert life.live.reap(spec.id)
     return spec
@@ -68,7 +68,7 @@ def test_a_full_kind_leaves_the_other_kind_its_slots(life: Life) -> None:
 
     taken = takes(runner, "edit")
     assert taken is not None
-    assert taken.claim.spec == edit
+    assert taken.attempt.spec == edit
 
 
 def test_a_suspect_runs_on_an_idle_worker_with_nobody_beside_it(life: Life) -> None:
@@ -76,10 +76,10 @@ def test_a_suspect_runs_on_an_idle_worker_with_nobody_beside_it(life: Life) -> N
     life.accept(life.personalization())
     runner = worker(life, "w1")
 
-    running = takes(runner)
+    active = takes(runner)
 
-    assert running is not None
-    assert (running.claim.spec, running.alone) == (spec, True)
+    assert active is not None
+    assert (active.attempt.spec, active.alone) == (spec, True)
     assert takes(runner) is None
 
 
@@ -94,7 +94,7 @@ def test_for_a_suspect_one_worker_makes_itself_free_and_the_others_go_on(life: L
 
     assert takes(w1) is None
     assert takes(w2) is not None
-    assert [running.reason for running in w1._running.values()] == [CancelReason.HANDED_BACK]
+    assert [active.reason for active in w1._active.values()] == [CancelReason.HANDED_BACK]
 
 
 def test_between_two_suspects_others_get_their_turn(life: Life) -> None:
@@ -110,7 +110,7 @@ def test_between_two_suspects_others_get_their_turn(life: Life) -> None:
 
     second = takes(runner)
     assert second is not None
-    assert second.claim.spec == other
+    assert second.attempt.spec == other
 
 
 def test_after_its_probation_a_suspect_goes_on_with_others_beside_it(life: Life) -> None:
@@ -132,13 +132,13 @@ def test_a_hand_back_waits_for_storage_to_come_back(life: Life, monkeypatch: pyt
     monkeypatch.setattr(runner_module, "STORAGE_RETRY_S", 0.01)
     spec = life.accept(life.personalization())
     runner = worker(life, "w1")
-    running = takes(runner)
-    assert running is not None
+    active = takes(runner)
+    assert active is not None
     mount = life.folder / ".tmp"
     away = mount.rename(life.folder / "away")
-    running.canceled.wait = lambda _: away.rename(mount) and False  # type: ignore[method-assign] # it comes back while the runner waits
+    active.canceled.wait = lambda _: away.rename(mount) and False  # type: ignore[method-assign] # it comes back while the runner waits
 
-    assert runner._hand_back(running) == "handed_back"
+    assert runner._hand_back(active) == "handed_back"
 
     assert life.status(spec) is JobStatus.QUEUED
     again = life.claims("w2").take("personalize")

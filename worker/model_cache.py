@@ -1,3 +1,5 @@
+"""The shared model cache: each backbone is loaded once for all threads."""
+
 from __future__ import annotations
 
 import threading

@@ -1,18 +1,20 @@
+"""One attempt while it is on its way in this worker."""
+
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.claims import Claim
+from core.attempts import Attempt
 from worker.engine import CancelReason, Ticket
 
 
 @dataclass
-class Running:
-    """One claimed job on its way, from before its model is loaded until its slot is free again."""
+class ActiveAttempt:
+    """An attempt from before its model is loaded until its slot is free again."""
 
-    claim: Claim
+    attempt: Attempt
     alone: bool = False
     ticket: Ticket[Any] | None = None
     reason: CancelReason | None = None

@@ -1,3 +1,5 @@
+"""Loads the configured models and publishes what the API must know of them."""
+
 from __future__ import annotations
 
 import json
@@ -10,7 +12,7 @@ from core.errors import StorageUnavailableError
 from core.recipes import recipes_for
 from core.registry import ModelRegistry
 from core.schemas import ModelInfo
-from worker.models import ModelCache
+from worker.model_cache import ModelCache
 
 log = structlog.get_logger()
 

@@ -1,3 +1,5 @@
+"""How many jobs of each kind run at once; a job that must run alone takes all slots."""
+
 from __future__ import annotations
 
 import threading

@@ -1,3 +1,5 @@
+"""What is needed to make a result again."""
+
 from __future__ import annotations
 
 from functools import cache

@@ -1,3 +1,5 @@
+"""How far one attempt is: told to Redis now and then, checkpointed to storage every few seconds."""
+
 from __future__ import annotations
 
 import time
@@ -5,7 +7,8 @@ import time
 import structlog
 from redis.exceptions import RedisError
 
-from core.claims import Claim, Claims
+from core.attempts import Attempt
+from core.claims import Claims
 from core.diffusion.files import save_tensors
 from core.diffusion.requests import Report
 from core.errors import StorageUnavailableError
@@ -22,8 +25,8 @@ class Progress:
     Both are best effort: an outage of either fails no job.
     """
 
-    def __init__(self, claim: Claim, claims: Claims, *, checkpoint_s: float) -> None:
-        self.claim = claim
+    def __init__(self, attempt: Attempt, claims: Claims, *, checkpoint_s: float) -> None:
+        self.attempt = attempt
         self.claims = claims
         self.checkpoint_s = checkpoint_s
         self.latest: Report | None = None
@@ -51,9 +54,9 @@ class Progress:
         if self.latest is None or self.latest.checkpoint is None:
             return
         try:
-            self.claims.save_checkpoint(self.claim, self.latest.step, save_tensors(self.latest.checkpoint))
+            self.claims.checkpoints.save(self.attempt, self.latest.step, save_tensors(self.latest.checkpoint))
         except (StorageUnavailableError, ObjectMissingError) as error:
-            log.warning("checkpoint.failed", job=self.claim.spec.id, error=str(error))
+            log.warning("checkpoint.failed", job=self.attempt.spec.id, error=str(error))
 
     def _write(self, report: Report, now: float) -> None:
         fields: dict[str, float] = {"step": report.step, "steps": report.steps}
@@ -63,6 +66,6 @@ class Progress:
             per_step = (now - self._began[0]) / (report.step - self._began[1])
             fields["eta_s"] = round(per_step * (report.steps - report.step), 1)
         try:
-            self.claims.store.live.progress(self.claim.spec.id, self.claim.attempt, fields)
+            self.claims.store.live.progress(self.attempt.spec.id, self.attempt.number, fields)
         except RedisError as error:
-            log.warning("progress.failed", job=self.claim.spec.id, error=str(error))
+            log.warning("progress.failed", job=self.attempt.spec.id, error=str(error))

@@ -1,0 +1,1 @@
+"""Serving: claims jobs, has the engine run them, and keeps their leases, progress and results."""
