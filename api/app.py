@@ -1,3 +1,5 @@
+"""`create_app`: the routes, the error handlers and the lifespan put together."""
+
 from __future__ import annotations
 
 import asyncio

@@ -11,7 +11,10 @@ from api.bodies import Body
 from api.problems import field_errors
 from api.requests import EditFields, PersonalizeFields
 from core.errors import GoneError, InvalidInputError, NotFoundError, PromptTooLongError, QueueFullError, WrongModelError
-from core.schemas import EditParams, JobKind, JobSpec, JobStatus, ModelInfo, PersonalizeParams, Recipe, is_tail_id
+from core.jobs.ids import is_tail_id
+from core.jobs.records import JobKind, JobSpec, JobStatus
+from core.models.info import ModelInfo
+from core.models.parameters import EditParams, PersonalizeParams, Recipe
 from core.services import Services
 
 F = TypeVar("F", bound=BaseModel)

@@ -15,8 +15,8 @@ from api.bounded import AWAY, bounded
 from api.state import AppState
 from api.views import JobView, Links, job_view
 from core.errors import TailorError
+from core.jobs.records import JobStatus
 from core.live import events_key
-from core.schemas import JobStatus
 
 log = structlog.get_logger()
 HEARTBEAT_S = 15.0

@@ -1,3 +1,5 @@
+"""What Prometheus reads: this process' counts, and the queues and engines of all."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -8,8 +10,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
+from core.jobs.records import KINDS
 from core.live import LiveStore
-from core.schemas import KINDS
 
 UNET = ["NoiseLoss", "PredictNoise"]  # the requests that are calls of the UNet
 

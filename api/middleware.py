@@ -1,3 +1,5 @@
+"""Request ids, the access log, and a 500 without a trace for what nobody caught."""
+
 from __future__ import annotations
 
 import re

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from core.schemas import EditParams, PersonalizeParams
+from core.models.parameters import EditParams, PersonalizeParams
 
 SEED_LIMIT = 2**32
 

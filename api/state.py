@@ -1,3 +1,5 @@
+"""What the lifespan makes and every request may use."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from fastapi import Path as PathParameter
 from api.metrics import Metrics
 from api.watcher import Watcher
 from core.errors import NotFoundError
-from core.schemas import is_job_id, is_tail_id
+from core.jobs.ids import is_job_id, is_tail_id
 from core.services import Services
 
 

@@ -16,21 +16,13 @@ from pydantic import BaseModel
 from api.bodies import Body
 from api.checks import check_prompt, check_room, edit_params, parse, personalize_params, tail_model, usable_tail
 from api.requests import SEED_LIMIT, EditFields, PersonalizeFields
-from core import keys
+from core.clock import utc_now
 from core.errors import IdempotencyConflictError, InvalidInputError, NotFoundError
 from core.images import decode_picture, fit_picture, parse_data_uri, to_png
-from core.schemas import (
-    DEFAULT_OWNER,
-    JobKind,
-    JobSpec,
-    JobState,
-    JobStatus,
-    Live,
-    ModelInfo,
-    new_job_id,
-    tail_of,
-    utc_now,
-)
+from core.jobs import keys
+from core.jobs.ids import new_job_id, tail_of
+from core.jobs.records import DEFAULT_OWNER, JobKind, JobSpec, JobState, JobStatus, LiveRecord
+from core.models.info import ModelInfo
 from core.services import Services
 
 MAX_KEY_CHARS = 255
@@ -166,4 +158,4 @@ def _accept(services: Services, spec: JobSpec, status: JobStatus, picture: bytes
         return _same(services, stored, spec.request_hash)
     services.jobs.announce(stored)
     # Not read back: the job is accepted, and nothing that fails from here on may say otherwise.
-    return Submission(JobState(spec=stored, live=Live(status=status)), replayed=False)
+    return Submission(JobState(spec=stored, live=LiveRecord(status=status)), replayed=False)

@@ -10,7 +10,8 @@ from fastapi import Request
 from pydantic import BaseModel, Field
 
 from api.problems import TYPE_PREFIX
-from core.schemas import JobEnd, JobKind, JobSpec, JobState, JobStatus, Problem, utc_now
+from core.clock import utc_now
+from core.jobs.records import JobEnd, JobKind, JobSpec, JobState, JobStatus, Problem
 from core.services import Services
 
 MAX_RETRY_AFTER_S = 5

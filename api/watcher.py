@@ -1,3 +1,5 @@
+"""One Redis reader a process, which wakes whoever waits for a job."""
+
 from __future__ import annotations
 
 import asyncio

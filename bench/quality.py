@@ -19,7 +19,7 @@ from bench.scoring import LOOKS, SCENE, Share
 from bench.studio import CRITTERS
 from bench.trial import Row, Setting, Trial, over_processes, plain, pooled
 from bench.variants import Variant, read_variant
-from core.recipes import recipes_for
+from core.models.recipes import recipes_for
 
 COLUMNS = ("identity", "twin", "text", *SCENE, *LOOKS, "leak pose", "leak place", "leak style")
 NO_TAIL = "no tail"

@@ -15,7 +15,7 @@ from torch.nn import functional
 from core.diffusion.backbone import Backbone
 from core.diffusion.conditioning import Conditioning
 from core.diffusion.sampling import guide, make_sampler
-from core.schemas import EditParams, PersonalizeParams
+from core.models.parameters import EditParams, PersonalizeParams
 
 PREVIEW_EVERY = 100
 PREVIEWS = 2  # of 50 DDIM steps with guidance: about what a hundred steps of training cost

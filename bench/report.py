@@ -1,3 +1,5 @@
+"""Tables, JSON and plots of a benchmark, with the machine in the header."""
+
 from __future__ import annotations
 
 import json

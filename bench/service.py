@@ -21,7 +21,7 @@ from bench.report import Spread, new_figure, percentile, require_plots, save_fig
 from cli.client import Job, TailorClient
 from cli.demo import PICTURE, SOURCE_PROMPT
 from cli.up import Stack, UpOptions, locked
-from core.schemas import JobStatus
+from core.jobs.records import JobStatus
 
 READY_S = 180
 PERSONALIZE_STEPS = 5000  # the most that a server takes: those that load the worker must not end by themselves

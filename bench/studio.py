@@ -18,7 +18,7 @@ from core.config import REPOSITORY
 from core.diffusion import hiper
 from core.diffusion.backbone import Backbone
 from core.diffusion.requests import Report, Routine
-from core.schemas import EditParams, PersonalizeParams
+from core.models.parameters import EditParams, PersonalizeParams
 from pretrain.captions import plain_caption
 from pretrain.pictures import to_bytes, to_tensor
 from pretrain.render import render

@@ -23,7 +23,7 @@ from core.diffusion import hiper
 from core.diffusion.backbone import Backbone, load_backbone
 from core.diffusion.requests import Routine
 from core.diffusion.stack import stack_conditioning
-from core.recipes import recipes_for
+from core.models.recipes import recipes_for
 from worker.engine import Engine, Kind
 
 PROMPT = "a standing dog"

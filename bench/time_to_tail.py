@@ -26,8 +26,8 @@ from bench.scoring import Share
 from bench.studio import CRITTERS, Studio
 from bench.trial import Row, Setting, Trial, over_processes, plain
 from core.diffusion.backbone import Backbone, load_backbone
-from core.recipes import recipes_for
-from core.schemas import PersonalizeParams, Recipe
+from core.models.parameters import PersonalizeParams, Recipe
+from core.models.recipes import recipes_for
 from pretrain.captions import plain_caption
 from pretrain.pictures import to_tensor
 from pretrain.render import render

@@ -20,7 +20,7 @@ from bench.keep import Keep
 from bench.scoring import Marks, Scorer, Share, shares
 from bench.studio import Studio, Wish
 from core.diffusion.backbone import load_backbone
-from core.schemas import EditParams, PersonalizeParams
+from core.models.parameters import EditParams, PersonalizeParams
 from pretrain.captions import full_caption, plain_caption
 from pretrain.judge import open_judge
 from pretrain.parallel import settle

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from core.recipes import merged
-from core.schemas import EditParams, Params, PersonalizeParams, Recipe
+from core.models.parameters import EditParams, Params, PersonalizeParams, Recipe
+from core.models.recipes import merged
 
 
 @dataclass(frozen=True)

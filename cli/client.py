@@ -12,7 +12,7 @@ from typing import Any, Self
 import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.schemas import JobKind, JobStatus
+from core.jobs.records import JobKind, JobStatus
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 POLL_S = 1.0  # how long one request waits for news; a progress bar should move

@@ -21,7 +21,7 @@ from cli.client import ClientError, Job, TailorClient
 from cli.contact_sheet import Tile, contact_sheet
 from cli.progress import JobProgress
 from cli.up import REPOSITORY, Stack, UpError, UpOptions, locked
-from core.schemas import JobStatus
+from core.jobs.records import JobStatus
 
 PICTURE = REPOSITORY / "samples" / "dog.png"
 SOURCE_PROMPT = "a standing dog on the grass"  # what it says of the scene the tail need not learn

@@ -20,7 +20,7 @@ from cli.client import DEFAULT_URL, ClientError, Job, TailorClient, UnreachableE
 from cli.demo import run_demo
 from cli.progress import JobProgress, state_of
 from cli.up import UpError, UpOptions, read_server_file, run_until_stopped
-from core.schemas import JobStatus
+from core.jobs.records import JobStatus
 
 DEFAULT_DATA = Path("data")
 

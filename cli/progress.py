@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from cli.client import Job, TailorClient
-from core.schemas import JobStatus
+from core.jobs.records import JobStatus
 
 
 class JobProgress:

@@ -1,3 +1,5 @@
+"""All settings, from `TAILOR_*` variables."""
+
 from __future__ import annotations
 
 from functools import cached_property
@@ -55,7 +57,7 @@ class Settings(BaseSettings):
     max_queued: int = Field(1000, ge=1, description="per kind; beyond it new jobs get 429")
     deadline_s: float = Field(86_400, gt=0, description="a job that has not ended so long after its acceptance fails")
 
-    # A job's life (DESIGN.md, section 5)
+    # A job's life (docs/design.md, section 5)
     lease_s: float = 15
     renew_s: float = 5
     reconcile_s: float = 2

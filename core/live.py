@@ -1,3 +1,5 @@
+"""What Redis remembers: records, events, lines of ready jobs, leases, workers."""
+
 from __future__ import annotations
 
 import json
@@ -11,7 +13,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from core import scripts
-from core.schemas import JobSpec, JobStatus, Live
+from core.jobs.records import JobSpec, JobStatus, LiveRecord
 
 CHANGED = "tailor:changed"  # the channel on which the id of every changed job is published
 CANCELED = "tailor:canceled"  # the channel on which the id of every ended-from-outside job is published
@@ -84,13 +86,13 @@ class LiveStore:
         keys = [record_key(spec.id), events_key(spec.id)]
         self._run("open", keys, spec.id, status, spec.kind, spec.owner, attempt, created, spec.tail_id)
 
-    def read(self, job_id: str) -> Live | None:
+    def read(self, job_id: str) -> LiveRecord | None:
         """Return the live record, or None when Redis knows nothing of the job."""
         raw = cast("dict[str, str]", self.client.hgetall(record_key(job_id)))
         if "status" not in raw:
             return None
         numbers = {name: raw[name] for name in ("attempt", "step", "steps", "loss", "eta_s") if raw.get(name)}
-        live = Live.model_validate({"status": raw["status"], **numbers})
+        live = LiveRecord.model_validate({"status": raw["status"], **numbers})
         if live.status is not JobStatus.QUEUED:
             return live
         return live.model_copy(update={"position": self._run("position", [], job_id, raw["line"], raw["owner"])})

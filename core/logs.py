@@ -1,3 +1,5 @@
+"""Structured logs."""
+
 from __future__ import annotations
 
 import logging

@@ -1,14 +1,16 @@
+"""What every process of Tailor works with, opened together."""
+
 from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
 
 from core.config import Settings
-from core.jobs import JobStore
+from core.jobs.nudges import Nudges, make_celery
+from core.jobs.reconciler import Reconciler
+from core.jobs.store import JobStore
 from core.live import LiveStore, connect
-from core.queue import Nudges, make_celery
-from core.reconcile import Reconciler
-from core.registry import ModelRegistry
+from core.models.registry import ModelRegistry
 from core.storage import open_storage
 from core.storage.base import Storage
 

@@ -1,0 +1,1 @@
+"""The worker process: `engine` computes, `serving` carries jobs to it and their results away."""

@@ -10,8 +10,8 @@ from celery.signals import worker_init, worker_shutdown, worker_shutting_down
 from transformers.utils.logging import disable_progress_bar
 
 from core.config import Settings
+from core.jobs.nudges import make_celery
 from core.logs import configure_logs
-from core.queue import make_celery
 from worker.runtime import Runtime
 from worker.tasks import register_tasks
 

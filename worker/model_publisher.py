@@ -9,9 +9,9 @@ import structlog
 
 from core.diffusion.backbone import Backbone
 from core.errors import StorageUnavailableError
-from core.recipes import recipes_for
-from core.registry import ModelRegistry
-from core.schemas import ModelInfo
+from core.models.info import ModelInfo
+from core.models.recipes import recipes_for
+from core.models.registry import ModelRegistry
 from worker.model_cache import ModelCache
 
 log = structlog.get_logger()

@@ -11,10 +11,10 @@ from typing import Any
 
 import structlog
 
-from core.claims import Claims
 from core.config import Settings
 from core.diffusion.backbone import Backbone, load_backbone
 from core.errors import StorageUnavailableError
+from core.jobs.claims import Claims
 from core.services import open_services
 from worker.engine import Engine
 from worker.model_cache import ModelCache

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from celery import Celery
 
-from core.queue import NUDGE
-from core.schemas import JobKind
+from core.jobs.nudges import NUDGE
+from core.jobs.records import JobKind
 from worker.serving.runner import Runner
 
 

@@ -1,3 +1,5 @@
+"""Objects of a local storage folder, for whoever has a signed URL."""
+
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response

@@ -1,3 +1,5 @@
+"""Liveness, readiness and metrics."""
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,3 +1,5 @@
+"""The page at `/`."""
+
 from __future__ import annotations
 
 from fastapi import APIRouter

@@ -1,3 +1,5 @@
+"""Reading, following and canceling jobs."""
+
 from __future__ import annotations
 
 from typing import Annotated

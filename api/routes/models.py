@@ -1,9 +1,11 @@
+"""The models that are served."""
+
 from __future__ import annotations
 
 from fastapi import APIRouter
 
 from api.state import Use
-from core.schemas import ModelInfo
+from core.models.info import ModelInfo
 
 router = APIRouter(tags=["models"])
 

@@ -1,3 +1,5 @@
+"""`POST /personalize` and `POST /edit`."""
+
 from __future__ import annotations
 
 from typing import Annotated

@@ -1,3 +1,5 @@
+"""Reading, downloading and deleting tails."""
+
 from __future__ import annotations
 
 from fastapi import APIRouter, Request

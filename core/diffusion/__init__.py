@@ -1,0 +1,1 @@
+"""The method and the backbone: everything that needs torch and is not the engine."""

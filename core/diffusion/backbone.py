@@ -1,3 +1,5 @@
+"""One frozen pipeline: text encoder, VAE, UNet, noise schedule."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence

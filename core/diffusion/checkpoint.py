@@ -1,3 +1,5 @@
+"""A Stable Diffusion 1.x or 2.x checkpoint on disk, in diffusers' layout."""
+
 from __future__ import annotations
 
 import hashlib

@@ -1,3 +1,5 @@
+"""One row's prompt embeds, and the exchange of their tail."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping

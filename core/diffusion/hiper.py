@@ -23,7 +23,7 @@ from core.diffusion.requests import (
 )
 from core.diffusion.sampling import Sampler, SolverState, guide, make_sampler
 from core.diffusion.schedule import Schedule
-from core.schemas import EditParams, PersonalizeParams
+from core.models.parameters import EditParams, PersonalizeParams
 
 MOST_BAD_STEPS = 20  # in a row: float16 overflows now and then, a broken picture or backbone always
 

@@ -1,3 +1,5 @@
+"""The noise schedule: adding noise, the target, x0 and epsilon back from the model's output."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping

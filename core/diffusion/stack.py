@@ -1,3 +1,5 @@
+"""Rows of conditioning as one batch."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+"""Object storage: a local folder or an S3 bucket behind one interface, chosen by URL."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -5,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from core.storage.base import ObjectInfo, ObjectMissingError, Storage
 from core.storage.folder import FolderStorage
-from core.storage.keys import check_key
+from core.storage.key_rules import check_key
 from core.storage.s3 import S3Storage
 
 __all__ = ["FolderStorage", "ObjectInfo", "ObjectMissingError", "S3Storage", "Storage", "check_key", "open_storage"]

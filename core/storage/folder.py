@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from core.errors import StorageUnavailableError
 from core.storage.base import ObjectInfo, ObjectMissingError
-from core.storage.keys import TEMPORARY, check_folder_prefix, check_key, check_prefix
+from core.storage.key_rules import TEMPORARY, check_folder_prefix, check_key, check_prefix
 from core.storage.race import race_for_one_key
 from core.storage.signing import sign
 

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from core.errors import StorageUnavailableError
 from core.storage.base import ObjectInfo, ObjectMissingError
-from core.storage.keys import check_folder_prefix, check_key, check_prefix
+from core.storage.key_rules import check_folder_prefix, check_key, check_prefix
 from core.storage.race import race_for_one_key
 from core.storage.signing import content_disposition
 

@@ -16,12 +16,14 @@ import uvicorn
 from PIL import Image
 
 from api.app import create_app
-from core import keys
-from core.attempts import Attempt
-from core.claims import Claims
+from core.clock import utc_now
 from core.config import REPOSITORY, Settings
-from core.recipes import FAST, PAPER
-from core.schemas import JobEnd, JobKind, JobStatus, ModelInfo, utc_now
+from core.jobs import keys
+from core.jobs.attempts import Attempt
+from core.jobs.claims import Claims
+from core.jobs.records import JobEnd, JobKind, JobStatus
+from core.models.info import ModelInfo
+from core.models.recipes import FAST, PAPER
 from core.services import Services
 from tests.support.ports import free_ports
 

@@ -12,7 +12,7 @@ import redis
 from api import app as app_module
 from api.requests import EditFields, PersonalizeFields
 from core.config import REPOSITORY, Settings
-from core.schemas import EditParams, PersonalizeParams
+from core.models.parameters import EditParams, PersonalizeParams
 from core.services import Services, open_services
 from tests.api.serving import EVENT_LOOP, PretendingWorker, api_server, edit, personalize
 from worker.serving.receipts import receipt

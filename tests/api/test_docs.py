@@ -8,9 +8,9 @@ from pathlib import Path
 
 import httpx
 
-from core.claims import Claims
 from core.config import REPOSITORY
-from core.schemas import KINDS
+from core.jobs.claims import Claims
+from core.jobs.records import KINDS
 from core.services import Services
 from tests.api.serving import PretendingWorker, picture
 

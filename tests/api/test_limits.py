@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from core.config import Settings
-from core.schemas import ModelInfo
+from core.models.info import ModelInfo
 from core.services import Services
 from tests.api.problems import check
 from tests.api.serving import MODEL, api_server, edit, personalize, picture, publish

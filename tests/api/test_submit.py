@@ -7,7 +7,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from core.recipes import FAST, PAPER
+from core.models.recipes import FAST, PAPER
 from core.services import Services
 from tests.api.serving import PretendingWorker, edit, input_key, personalize, picture
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from core import keys
+from core.jobs import keys
 from core.services import Services
 from core.storage.signing import sign
 from tests.api.serving import PretendingWorker, edit, input_key, personalize

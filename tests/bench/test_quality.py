@@ -19,8 +19,8 @@ from bench.studio import CRITTERS, Studio, Wish
 from bench.trial import Row, Setting, Tails, Trial, over_processes, plain
 from bench.variants import read_variant
 from core.diffusion.backbone import load_backbone
-from core.recipes import recipes_for
-from core.schemas import EditParams, PersonalizeParams
+from core.models.parameters import EditParams, PersonalizeParams
+from core.models.recipes import recipes_for
 from pretrain.captions import full_caption
 from pretrain.judge import new_judge
 from pretrain.pictures import to_tensor

@@ -12,7 +12,7 @@ from bench.studio import CRITTERS, Studio
 from bench.time_to_tail import REFERENCE, curves, points, step_seconds
 from bench.trial import Trial
 from core.diffusion.backbone import Backbone, load_backbone
-from core.schemas import EditParams, PersonalizeParams, Recipe
+from core.models.parameters import EditParams, PersonalizeParams, Recipe
 from pretrain.judge import new_judge
 
 RECIPES = {

@@ -14,7 +14,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from cli.main import app
-from core.claims import Claims
+from core.jobs.claims import Claims
 from core.services import Services
 from tests.api.serving import PretendingWorker, picture
 from tests.support.programs import started

@@ -6,22 +6,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from core.attempts import Attempt
-from core.claims import Claims
-from core.jobs import JobStore
+from core.clock import utc_now
+from core.jobs.attempts import Attempt
+from core.jobs.claims import Claims
+from core.jobs.ids import new_job_id, tail_of
+from core.jobs.nudges import Nudges, make_celery
+from core.jobs.reconciler import Reconciler
+from core.jobs.records import JobEnd, JobSpec, JobStatus
+from core.jobs.store import JobStore
 from core.live import LiveStore, connect
-from core.queue import Nudges, make_celery
-from core.reconcile import Reconciler
-from core.schemas import (
-    EditParams,
-    JobEnd,
-    JobSpec,
-    JobStatus,
-    PersonalizeParams,
-    new_job_id,
-    tail_of,
-    utc_now,
-)
+from core.models.parameters import EditParams, PersonalizeParams
 from core.storage import open_storage
 from core.storage.base import Storage
 

@@ -21,8 +21,8 @@ from core.diffusion import hiper
 from core.diffusion.backbone import Backbone, load_backbone
 from core.diffusion.conditioning import Conditioning
 from core.diffusion.requests import NoiseLoss, PredictNoise, Report, Routine
-from core.recipes import PAPER
-from core.schemas import EditParams, PersonalizeParams
+from core.models.parameters import EditParams, PersonalizeParams
+from core.models.recipes import PAPER
 from tests.support.checkpoints import tiny_float64_backbone, write_checkpoint
 from worker.engine import Engine
 

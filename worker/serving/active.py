@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.attempts import Attempt
+from core.jobs.attempts import Attempt
 from worker.engine import CancelReason, Ticket
 
 

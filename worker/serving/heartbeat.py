@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from redis.exceptions import RedisError
 
-from core.claims import Claims
+from core.jobs.claims import Claims
 from core.live import CANCELED
 from worker.serving.runner import Runner
 

@@ -7,11 +7,11 @@ import time
 import structlog
 from redis.exceptions import RedisError
 
-from core.attempts import Attempt
-from core.claims import Claims
 from core.diffusion.files import save_tensors
 from core.diffusion.requests import Report
 from core.errors import StorageUnavailableError
+from core.jobs.attempts import Attempt
+from core.jobs.claims import Claims
 from core.storage.base import ObjectMissingError
 
 WRITE_EVERY_S = 0.25

@@ -6,7 +6,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-from core.schemas import JobSpec
+from core.jobs.records import JobSpec
 
 
 @cache

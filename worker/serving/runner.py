@@ -12,12 +12,13 @@ import structlog
 import torch
 from redis.exceptions import RedisError
 
-from core.attempts import Attempt
-from core.claims import Claims
+from core.clock import utc_now
 from core.config import Settings
 from core.errors import StorageUnavailableError, TailorError
+from core.jobs.attempts import Attempt
+from core.jobs.claims import Claims
+from core.jobs.records import JobEnd, JobKind, JobStatus, Problem
 from core.live import SUSPECT
-from core.schemas import JobEnd, JobKind, JobStatus, Problem, utc_now
 from worker.engine import CancelReason, Engine, HandedBackError, JobCanceledError
 from worker.model_cache import ModelCache
 from worker.serving.active import ActiveAttempt

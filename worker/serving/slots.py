@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
-from core.schemas import JobKind
+from core.jobs.records import JobKind
 
 
 class Slots:

@@ -9,16 +9,17 @@ from typing import Any, Protocol
 from PIL import Image
 from torch import Tensor
 
-from core import keys
-from core.attempts import Attempt
-from core.claims import Claims
+from core.clock import utc_now
 from core.diffusion import hiper
 from core.diffusion.backbone import Backbone
 from core.diffusion.files import load_tail, load_tensors, save_tensors, sha256_of, to_image, to_tensor
 from core.diffusion.requests import Routine
 from core.errors import InvalidInputError, TailorError
 from core.images import to_png
-from core.schemas import JobEnd, JobSpec, JobStatus, utc_now
+from core.jobs import keys
+from core.jobs.attempts import Attempt
+from core.jobs.claims import Claims
+from core.jobs.records import JobEnd, JobSpec, JobStatus
 from core.storage.base import Storage
 from worker.serving.receipts import receipt
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from core.attempts import Attempt
 from core.config import Settings
-from core.schemas import JobSpec, JobStatus
+from core.jobs.attempts import Attempt
+from core.jobs.records import JobSpec, JobStatus
 from tests.support.job_life import Life
 from tests.support.redis_server import redis_server
 from worker.engine import CancelReason, Engine

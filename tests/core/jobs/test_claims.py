@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from core.attempts import Attempt, read_attempts
+from core.clock import utc_now
 from core.errors import StorageUnavailableError
+from core.jobs.attempts import Attempt, read_attempts
+from core.jobs.records import JobStatus
 from core.live import SUSPECT
-from core.schemas import JobStatus, utc_now
 from tests.support.flaky_storage import FlakyStorage
 from tests.support.job_life import Life
 

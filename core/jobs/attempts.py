@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core import keys
-from core.schemas import SCHEMA_VERSION, JobSpec, utc_now
+from core.clock import utc_now
+from core.jobs import keys
+from core.jobs.records import JobSpec
+from core.record import SCHEMA_VERSION
 from core.storage.base import Storage
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from core import keys
-from core.attempts import Attempt
+from core.jobs import keys
+from core.jobs.attempts import Attempt
 from core.storage.base import ObjectMissingError, Storage
 
 LOAD_TRIES = 5

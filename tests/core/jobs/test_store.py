@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from core.clock import utc_now
 from core.errors import GoneError, NotFoundError
-from core.schemas import JobEnd, JobStatus, new_job_id, tail_of, utc_now
+from core.jobs.ids import new_job_id, tail_of
+from core.jobs.records import JobEnd, JobStatus
 from tests.support.flaky_storage import FlakyStorage
 from tests.support.job_life import Life
 

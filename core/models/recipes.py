@@ -1,9 +1,11 @@
+"""The recipes `paper` and `fast`, and a backbone's own."""
+
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from core.schemas import EditParams, PersonalizeParams, Recipe
+from core.models.parameters import EditParams, PersonalizeParams, Recipe
 
 # The settings of the HiPer paper (Han et al. 2023, section 4), for Stable Diffusion 1.x.
 PAPER = Recipe(

@@ -1,3 +1,5 @@
+"""Nudges: the Celery messages that tell workers that a job waits, and the Celery app that carries them."""
+
 from __future__ import annotations
 
 from urllib.parse import parse_qs, urlsplit
@@ -9,7 +11,7 @@ from kombu.exceptions import OperationalError
 from redis import Redis
 from redis.exceptions import RedisError
 
-from core.schemas import KINDS, JobKind
+from core.jobs.records import KINDS, JobKind
 
 NUDGE = "tailor.nudge"
 log = structlog.get_logger()

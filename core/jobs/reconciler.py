@@ -1,3 +1,5 @@
+"""Puts right what crashes, lost messages and outages left behind."""
+
 from __future__ import annotations
 
 import threading
@@ -9,11 +11,13 @@ import structlog
 from pydantic import ValidationError
 from redis.exceptions import RedisError
 
-from core import keys
+from core.clock import utc_now
 from core.errors import GoneError, NotFoundError, StorageUnavailableError
-from core.jobs import MOST_AT_ONCE, JobStore
+from core.jobs import keys
+from core.jobs.ids import is_job_id, job_of
+from core.jobs.records import KINDS, JobSpec, JobStatus
+from core.jobs.store import MOST_AT_ONCE, JobStore
 from core.live import SUSPECT, OpenJob
-from core.schemas import KINDS, JobSpec, JobStatus, is_job_id, job_of, utc_now
 
 log = structlog.get_logger()
 ADOPT_EVERY_S = 10  # how often storage is asked for open jobs that Redis does not know
@@ -113,8 +117,8 @@ class Reconciler:
         """Make open jobs known to Redis that it has forgotten or never heard of."""
         try:
             known = {job.id for job in self.store.live.survey() if job.status is not None}
-            for info in self.store.storage.list(keys.OPEN):
-                job_id = info.key.removeprefix(keys.OPEN)
+            for info in self.store.storage.list(keys.OPEN_MARKERS):
+                job_id = info.key.removeprefix(keys.OPEN_MARKERS)
                 if job_id not in known and is_job_id(job_id):
                     self._guarded(job_id, partial(self._track, job_id, (utc_now() - info.modified).total_seconds()))
         except BaseException:

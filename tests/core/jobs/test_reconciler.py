@@ -6,9 +6,11 @@ from datetime import timedelta
 
 from structlog.testing import capture_logs
 
-from core import keys
+from core.clock import utc_now
+from core.jobs import keys
+from core.jobs.ids import new_job_id
+from core.jobs.records import JobEnd, JobStatus
 from core.live import SUSPECT
-from core.schemas import JobEnd, JobStatus, new_job_id, utc_now
 from tests.support.flaky_storage import FlakyStorage
 from tests.support.job_life import LEASE_S, Life
 from tests.support.redis_server import redis_server

@@ -1,8 +1,8 @@
-"""The names of everything in object storage."""
+"""The keys of everything about jobs in object storage."""
 
 from __future__ import annotations
 
-OPEN = "open/"
+OPEN_MARKERS = "open/"
 
 
 def job(job_id: str) -> str:
@@ -52,14 +52,4 @@ def outputs(job_id: str) -> str:
 
 def open_marker(job_id: str) -> str:
     """Return the marker that lies there from before a job's acceptance until after its end."""
-    return f"{OPEN}{job_id}"
-
-
-def model(name: str) -> str:
-    """Return the key of what a worker published about a backbone."""
-    return f"models/{name}.json"
-
-
-def tokenizer(model_hash: str) -> str:
-    """Return the key of a backbone's `tokenizers` file."""
-    return f"tokenizers/{model_hash}.json"
+    return f"{OPEN_MARKERS}{job_id}"

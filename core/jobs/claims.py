@@ -8,13 +8,14 @@ import structlog
 from pydantic import ValidationError
 from redis.exceptions import RedisError
 
-from core import keys
-from core.attempts import Attempt, claim_attempt, read_attempts
-from core.checkpoints import Checkpoints
+from core.clock import utc_now
 from core.errors import GoneError, NotFoundError, StorageUnavailableError
-from core.jobs import JobStore
+from core.jobs import keys
+from core.jobs.attempts import Attempt, claim_attempt, read_attempts
+from core.jobs.checkpoints import Checkpoints
+from core.jobs.records import JobSpec
+from core.jobs.store import JobStore
 from core.live import SUSPECT
-from core.schemas import JobSpec, utc_now
 
 log = structlog.get_logger()
 

@@ -1,3 +1,5 @@
+"""The job store: accept, announce, read, finish, cancel, delete."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -7,12 +9,14 @@ from typing import TypeVar
 import structlog
 from redis.exceptions import RedisError
 
-from core import keys
-from core.attempts import AttemptHistory, read_attempts
+from core.clock import utc_now
 from core.errors import GoneError, NotFoundError
+from core.jobs import keys
+from core.jobs.attempts import AttemptHistory, read_attempts
+from core.jobs.ids import job_of
+from core.jobs.nudges import Nudges
+from core.jobs.records import JobEnd, JobKind, JobSpec, JobState, JobStatus, LiveRecord, Problem
 from core.live import LiveStore
-from core.queue import Nudges
-from core.schemas import JobEnd, JobKind, JobSpec, JobState, JobStatus, Live, Problem, job_of, utc_now
 from core.storage.base import ObjectMissingError, Storage
 
 MOST_AT_ONCE = 50  # edits that one end, or one pass of the reconciler, queues or fails
@@ -21,7 +25,7 @@ T = TypeVar("T")
 
 
 class JobStore:
-    """A job's life: storage decides, Redis remembers, Celery nudges (DESIGN.md, section 5).
+    """A job's life: storage decides, Redis remembers, Celery nudges (docs/design.md, section 5).
 
     All calls block. What storage cannot do raises StorageUnavailableError; Redis being away raises nothing here.
     """
@@ -115,14 +119,14 @@ class JobStore:
         end = self._refuse_deleted(job_id)
         live = self._quietly(lambda: self.live.read(job_id), None)
         if end:
-            return JobState(spec=spec, live=live or Live(status=end.status, attempt=end.attempt), end=end)
+            return JobState(spec=spec, live=live or LiveRecord(status=end.status, attempt=end.attempt), end=end)
         if live and not live.status.ended:
             return JobState(spec=spec, live=live)
         attempts = read_attempts(self.storage, job_id)
         status = JobStatus.RUNNING if attempts.running else JobStatus.QUEUED
         if status is JobStatus.QUEUED and spec.kind == "edit" and not self.end(spec.tail_job):
             status = JobStatus.WAITING
-        return JobState(spec=spec, live=Live(status=status, attempt=attempts.newest))
+        return JobState(spec=spec, live=LiveRecord(status=status, attempt=attempts.newest))
 
     def tail_end(self, tail_id: str) -> tuple[JobSpec, JobEnd | None]:
         """Return the personalization behind a tail and how it ended; raises NotFoundError or GoneError."""

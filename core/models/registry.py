@@ -1,3 +1,5 @@
+"""The models that workers have published, and counting their tokens without torch."""
+
 from __future__ import annotations
 
 import time
@@ -6,9 +8,8 @@ from functools import lru_cache
 from pydantic import ValidationError
 from tokenizers import Tokenizer
 
-from core import keys
 from core.errors import InvalidInputError, ModelNotReadyError
-from core.schemas import ModelInfo
+from core.models.info import ModelInfo
 from core.storage.base import ObjectMissingError, Storage
 
 REFRESH_S = 5
@@ -26,8 +27,8 @@ class ModelRegistry:
 
     def publish(self, info: ModelInfo, tokenizer_json: bytes) -> None:
         """Write down what a backbone is; the tokenizer goes first, as the other names it."""
-        self.storage.put(keys.tokenizer(info.hash), tokenizer_json, "application/json")
-        self.storage.put(keys.model(info.name), info.model_dump_json().encode(), "application/json")
+        self.storage.put(_tokenizer_key(info.hash), tokenizer_json, "application/json")
+        self.storage.put(_model_key(info.name), info.model_dump_json().encode(), "application/json")
 
     def models(self) -> list[ModelInfo]:
         """Return the published models that are configured, the default one first; at most five seconds old."""
@@ -53,12 +54,20 @@ class ModelRegistry:
 
     def _read(self, name: str) -> ModelInfo | None:
         try:
-            return ModelInfo.model_validate_json(self.storage.get(keys.model(name)))
+            return ModelInfo.model_validate_json(self.storage.get(_model_key(name)))
         except (ObjectMissingError, ValidationError):  # one written by another version counts as not published
             return None
 
     def _read_tokenizer(self, model_hash: str) -> Tokenizer:
-        tokenizer = Tokenizer.from_str(self.storage.get(keys.tokenizer(model_hash)).decode())
+        tokenizer = Tokenizer.from_str(self.storage.get(_tokenizer_key(model_hash)).decode())
         tokenizer.no_truncation()
         tokenizer.no_padding()
         return tokenizer
+
+
+def _model_key(name: str) -> str:
+    return f"models/{name}.json"
+
+
+def _tokenizer_key(model_hash: str) -> str:
+    return f"tokenizers/{model_hash}.json"

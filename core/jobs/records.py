@@ -1,0 +1,106 @@
+"""What is written down about jobs. Every record carries its schema version and owner."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import Field
+
+from core.jobs.ids import job_of
+from core.models.parameters import EditParams, PersonalizeParams
+from core.record import SCHEMA_VERSION, Record
+
+JobKind = Literal["personalize", "edit"]
+KINDS: tuple[JobKind, ...] = ("personalize", "edit")
+DEFAULT_OWNER = "public"
+
+
+class JobStatus(StrEnum):
+    """Where a job stands."""
+
+    WAITING = "waiting"
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing can change any more."""
+        return self in (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED)
+
+
+class JobSpec(Record):
+    """`jobs/{id}/job.json`: what was accepted. It never changes."""
+
+    schema_version: int = SCHEMA_VERSION
+    id: str
+    owner: str = DEFAULT_OWNER
+    kind: JobKind
+    created_at: datetime
+    deadline_at: datetime
+    model: str
+    model_hash: str
+    prompt: str
+    seed: int = Field(ge=0, lt=2**63)
+    tail_id: str = Field(description="the tail that a personalization makes or an edit uses")
+    personalize: PersonalizeParams | None = None
+    edit: EditParams | None = None
+    picture_key: str | None = Field(None, description="the source picture, as the backbone will see it")
+    request_hash: str = Field("", description="SHA-256 of the canonical fields and the picture, for Idempotency-Key")
+
+    @property
+    def tail_job(self) -> str:
+        """The id of the personalization that makes this job's tail."""
+        return job_of(self.tail_id)
+
+
+class Problem(Record):
+    """Why a job failed: the `type`, `title` and `detail` of a problem document."""
+
+    type: str
+    title: str
+    detail: str
+
+
+class JobEnd(Record):
+    """`jobs/{id}/end.json`: the only commit point. It names the winning keys."""
+
+    schema_version: int = SCHEMA_VERSION
+    job_id: str
+    status: JobStatus
+    ended_at: datetime
+    attempt: int = 0
+    error: Problem | None = None
+    tail_key: str | None = None
+    result_keys: tuple[str, ...] = ()
+    receipt: dict[str, Any] = Field(default_factory=dict)
+    deleted: bool = Field(False, description="a tombstone: the job was deleted with all its bytes")
+
+
+class LiveRecord(Record):
+    """The live record: how far a job is. Best effort; storage decides."""
+
+    status: JobStatus
+    attempt: int = 0
+    step: int = 0
+    steps: int = 0
+    loss: float | None = None
+    eta_s: float | None = None
+    position: int | None = Field(None, description="jobs of this kind before it; None unless queued")
+
+
+class JobState(Record):
+    """A job as a reader sees it: what was accepted, how far it is and how it ended."""
+
+    spec: JobSpec
+    live: LiveRecord
+    end: JobEnd | None = None
+
+    @property
+    def status(self) -> JobStatus:
+        """The end's status once there is one."""
+        return self.end.status if self.end else self.live.status

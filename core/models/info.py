@@ -1,0 +1,22 @@
+"""What a worker publishes about a backbone."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from core.models.parameters import Recipe
+from core.record import SCHEMA_VERSION, Record
+
+
+class ModelInfo(Record):
+    """What a worker publishes about a backbone, so that the API needs no torch to check requests."""
+
+    schema_version: int = SCHEMA_VERSION
+    name: str
+    hash: str
+    description: str = ""
+    image_size: int = Field(description="pixels a side")
+    sequence_length: int = Field(description="L, the tokens of a prompt with its padding")
+    width: int = Field(description="D")
+    recipes: dict[str, Recipe]
+    default_recipe: str = "fast"
