@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 
-from pretrain.identity import Identity, random_identity
-from pretrain.scenes import PLACES, POSES, STYLES, Scene, random_setting, split_seed
+from pretrain.drawing.identity import Identity, random_identity
+from pretrain.drawing.scenes import PLACES, POSES, STYLES, Scene, random_setting, split_seed
 
 TARGETS = 6
 RIVALS = 15

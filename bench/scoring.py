@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.cases import Case
-from pretrain.identity import Identity
-from pretrain.judge import Judge
-from pretrain.pictures import to_tensor
-from pretrain.render import render
-from pretrain.scenes import Scene
+from pretrain.drawing.identity import Identity
+from pretrain.drawing.pictures import to_tensor
+from pretrain.drawing.render import render
+from pretrain.drawing.scenes import Scene
+from pretrain.judging.judge import Judge
 
 SCENE = ("species", "pose", "place", "style")
 LOOKS = ("coat", "pattern", "second", "wear", "wear_color")  # what words can name

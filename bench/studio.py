@@ -19,10 +19,10 @@ from core.diffusion import hiper
 from core.diffusion.backbone import Backbone
 from core.diffusion.requests import Report, Routine
 from core.models.parameters import EditParams, PersonalizeParams
-from pretrain.captions import plain_caption
-from pretrain.pictures import to_bytes, to_tensor
-from pretrain.render import render
-from pretrain.scenes import Scene
+from pretrain.captions.caption import plain_caption
+from pretrain.drawing.pictures import to_bytes, to_tensor
+from pretrain.drawing.render import render
+from pretrain.drawing.scenes import Scene
 from worker.engine import Engine, Kind
 
 T = TypeVar("T")

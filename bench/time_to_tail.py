@@ -28,9 +28,9 @@ from bench.trial import Row, Setting, Trial, over_processes, plain
 from core.diffusion.backbone import Backbone, load_backbone
 from core.models.parameters import PersonalizeParams, Recipe
 from core.models.recipes import recipes_for
-from pretrain.captions import plain_caption
-from pretrain.pictures import to_tensor
-from pretrain.render import render
+from pretrain.captions.caption import plain_caption
+from pretrain.drawing.pictures import to_tensor
+from pretrain.drawing.render import render
 
 REFERENCE = "reference, with previews"
 PLAIN_REFERENCE = "reference, no previews"

@@ -21,12 +21,12 @@ from bench.scoring import Marks, Scorer, Share, shares
 from bench.studio import Studio, Wish
 from core.diffusion.backbone import load_backbone
 from core.models.parameters import EditParams, PersonalizeParams
-from pretrain.captions import full_caption, plain_caption
-from pretrain.judge import open_judge
-from pretrain.parallel import settle
-from pretrain.pictures import to_bytes, to_tensor
-from pretrain.render import render
-from pretrain.scenes import Scene
+from pretrain.captions.caption import full_caption, plain_caption
+from pretrain.drawing.pictures import to_bytes, to_tensor
+from pretrain.drawing.render import render
+from pretrain.drawing.scenes import Scene
+from pretrain.judging.judge import open_judge
+from pretrain.training.parallel import settle
 
 Prompts = Callable[[Case, Scene], str]
 

@@ -1,8 +1,10 @@
+"""`python -m pretrain`: the command line."""
+
 import argparse
 from pathlib import Path
 
 from pretrain import stages
-from pretrain.parallel import settle
+from pretrain.training.parallel import settle
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,20 +1,20 @@
+"""The stages of making the model, as the command line calls them."""
+
 import argparse
-import json
 from collections.abc import Callable
 
-from pretrain.evaluate import evaluate, show
-from pretrain.export import export, reopen
-from pretrain.judging import train_judges
-from pretrain.latents import encode_pictures
-from pretrain.parallel import run_parallel
-from pretrain.pictures import draw_pictures
-from pretrain.sheet import contact_sheet
-from pretrain.tailing import try_tails
-from pretrain.text import train_text
-from pretrain.tokenizer import train_tokenizer
-from pretrain.training import Budget
-from pretrain.unet import train_unet
-from pretrain.vae import train_vae
+from pretrain.captions.tokenizer import train_tokenizer
+from pretrain.drawing.pictures import draw_pictures
+from pretrain.drawing.sheet import contact_sheet
+from pretrain.judging.evaluate import evaluate, show
+from pretrain.judging.judges import train_judges
+from pretrain.training.export import export, reopen
+from pretrain.training.latents import encode_pictures
+from pretrain.training.parallel import run_parallel
+from pretrain.training.text import train_text
+from pretrain.training.trainer import Budget
+from pretrain.training.unet import train_unet
+from pretrain.training.vae import train_vae
 
 Options = argparse.Namespace
 HELD_OUT_PICTURES = 2000
@@ -91,12 +91,6 @@ def measure(options: Options) -> None:
     evaluate(options.out, options.work, options.count, options.split, options.processes)
 
 
-def tails(options: Options) -> None:
-    """Try HiPer on a few individuals."""
-    scores = try_tails(options.out, options.work / "tails.png", options.split, min(options.count, 12))
-    print(json.dumps(scores, indent=2))
-
-
 def samples(options: Options) -> None:
     """Write a sheet of samples of the exported model."""
     show(options.out, options.work / "samples.png", options.split)
@@ -120,7 +114,6 @@ STAGES: dict[str, Callable[[Options], None]] = {
     "latents": latents,
     "samples": samples,
     "sheet": sheet,
-    "tails": tails,
     "text": text,
     "tokenizer": tokenizer,
     "unet": unet,

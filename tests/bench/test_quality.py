@@ -10,21 +10,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
 from bench.cases import RIVALS, TARGETS, Case, cases
 from bench.keep import Keep
-from bench.quality import compare, results, with_pools
 from bench.scoring import Scorer, Share, shares
+
+from bench.quality import compare, results, with_pools
 from bench.studio import CRITTERS, Studio, Wish
 from bench.trial import Row, Setting, Tails, Trial, over_processes, plain
 from bench.variants import read_variant
 from core.diffusion.backbone import load_backbone
 from core.models.parameters import EditParams, PersonalizeParams
 from core.models.recipes import recipes_for
-from pretrain.captions import full_caption
-from pretrain.judge import new_judge
-from pretrain.pictures import to_tensor
-from pretrain.render import render
+from pretrain.captions.caption import full_caption
+from pretrain.drawing.pictures import to_tensor
+from pretrain.drawing.render import render
+from pretrain.judging.judge import new_judge
 
 
 @pytest.fixture(scope="module")

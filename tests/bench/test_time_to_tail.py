@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
-
 from bench.cases import cases
-from bench.reference import reference_tail
 from bench.scoring import Scorer
+
+from bench.reference import reference_tail
 from bench.studio import CRITTERS, Studio
 from bench.time_to_tail import REFERENCE, curves, points, step_seconds
 from bench.trial import Trial
 from core.diffusion.backbone import Backbone, load_backbone
 from core.models.parameters import EditParams, PersonalizeParams, Recipe
-from pretrain.judge import new_judge
+from pretrain.judging.judge import new_judge
 
 RECIPES = {
     "paper": Recipe(personalize=PersonalizeParams(steps=2), edit=EditParams(num_inference_steps=1)),

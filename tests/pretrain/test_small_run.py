@@ -9,21 +9,20 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from pretrain import stages
-from pretrain.captions import ATTRIBUTES
-from pretrain.evaluate import evaluate, foreign_tails, prompts, readings, show
-from pretrain.export import megabytes
-from pretrain.judge import judge_a
-from pretrain.judging import open_judges
-from pretrain.pictures import draw_pictures, open_pictures
-from pretrain.pipeline import open_pipeline
-from pretrain.render import render
-from pretrain.tailing import try_tails
+from pretrain.captions.caption import ATTRIBUTES
+from pretrain.drawing.pictures import draw_pictures, open_pictures
+from pretrain.drawing.render import render
+from pretrain.judging.evaluate import evaluate, foreign_tails, prompts, readings, show
+from pretrain.judging.judge import judge_a
+from pretrain.judging.judges import open_judges
+from pretrain.training.export import megabytes
+from pretrain.training.pipeline import open_pipeline
 
 
 @pytest.fixture(scope="module", autouse=True)
 def few_sampling_steps() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pretrain.sampling.SAMPLING_STEPS", 2)
+        patch.setattr("pretrain.training.sampling.SAMPLING_STEPS", 2)
         yield
 
 
@@ -108,12 +107,6 @@ def test_the_evaluation_reports_every_bar(options: Namespace) -> None:
     assert json.loads((options.work / "evaluation.json").read_text(encoding="utf-8")) == report
 
 
-def test_a_tail_can_be_optimised(options: Namespace, tmp_path: Path) -> None:
-    scores = try_tails(options.out, tmp_path / "tails.png", "development", 1, steps=2)
-    assert {"tail species", "plain species", "tail coat", "tail pose"} <= set(scores)
-    assert (tmp_path / "tails.png").stat().st_size > 0
-
-
 def test_prompts_ask_for_every_scene_equally_often() -> None:
     asked = prompts("development", 540)
     for name, values in (("pose", 5), ("place", 9), ("style", 6)):
@@ -130,7 +123,7 @@ def test_readings_are_shares_of_what_was_asked_for() -> None:
 
 
 def test_the_sheet_of_samples(options: Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pretrain.evaluate.SHOWN", 2)
+    monkeypatch.setattr("pretrain.judging.evaluate.SHOWN", 2)
     show(options.out, tmp_path / "samples.png")
     assert (tmp_path / "samples.png").stat().st_size > 0
     assert "_name_or_path" not in json.loads((options.out / "unet" / "config.json").read_text(encoding="utf-8"))

@@ -1,0 +1,1 @@
+"""Pictures of cartoon animals: individuals and scenes, drawn by our own code."""

@@ -1,0 +1,1 @@
+"""Networks that read a picture, and what they say of the model."""

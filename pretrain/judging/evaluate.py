@@ -1,0 +1,135 @@
+"""Measures an exported model with the judges: the figures of the model card."""
+
+import json
+import multiprocessing
+import random
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from pretrain.captions.caption import Caption, caption, plain_caption
+from pretrain.drawing.pictures import open_pictures, to_tensor
+from pretrain.drawing.scenes import PLACES, POSES, STYLES, Scene, random_scene, split_seed
+from pretrain.drawing.sheet import sheet
+from pretrain.judging.judge import Judge
+from pretrain.judging.judges import accuracy, open_judges
+from pretrain.training.export import megabytes
+from pretrain.training.parallel import settle
+from pretrain.training.pipeline import Pipeline, open_pipeline
+from pretrain.training.unet import TAIL
+from pretrain.training.vae import psnr
+
+SHOWN = 48
+KINDS = ("plain", "foreign_tail")
+_FIRST = 1000  # the first ones' pictures were looked at while training
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A caption of a scene that was not trained on, in the plain form or in full."""
+
+    scene: Scene
+    caption: Caption
+
+
+def prompts(split: str, count: int) -> list[Prompt]:
+    """Return captions that ask for every pose, place and style equally often; half of them in the plain form."""
+    found = []
+    for index in range(count):
+        seed = split_seed(split, _FIRST + index)
+        rng = random.Random(seed + 0.75)
+        place, style = PLACES[index % len(PLACES)], STYLES[index // len(PLACES) % len(STYLES)]
+        scene = Scene(random_scene(seed).who, POSES[index // 54 % len(POSES)], place, style)
+        full = caption(scene, rng)
+        said = {"species": scene.who.species, "pose": scene.pose, "place": place, "style": style}
+        found.append(Prompt(scene, full if index % 2 else Caption(plain_caption(scene), said)))
+    return found
+
+
+def readings(judge: Judge, pictures: NDArray[np.uint8], asked: list[Prompt]) -> dict[str, float]:
+    """Return, for each attribute, the share of pictures that show what their captions say of it."""
+    right: dict[str, list[bool]] = {}
+    seen = [row for first in range(0, len(pictures), 50) for row in judge.read(to_tensor(pictures[first : first + 50]))]
+    for found, prompt in zip(seen, asked, strict=True):
+        for name, value in prompt.caption.said.items():
+            if prompt.caption.said["style"] != "sketch" or name not in ("coat", "second", "wear_color"):
+                right.setdefault(name, []).append(found[name] == value)
+    return {name: round(float(np.mean(values)), 4) for name, values in right.items()}
+
+
+def foreign_tails(sequence: Tensor) -> Tensor:
+    """Return (B, 32, width) with the last five vectors of each row taken from another one."""
+    return torch.cat([sequence[:, :-TAIL], sequence.roll(len(sequence) // 2 + 1, 0)[:, -TAIL:]], 1)
+
+
+def seconds_per_edit(pipeline: Pipeline) -> float:
+    """Return how long one picture of 25 steps with guidance takes with two threads, the best of three."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    sequence = pipeline.encode(["a sitting dog on the beach"])
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        pipeline.draw(sequence)
+        times.append(time.perf_counter() - started)
+    torch.set_num_threads(before)
+    return round(min(times), 2)
+
+
+def draw_samples(model: Path, folder: Path, count: int, split: str, processes: int = 2) -> None:
+    """Draw every prompt plainly and with a foreign tail, into folder/plain.npy and folder/foreign_tail.npy."""
+    jobs = [(model, folder, count, split, kind) for kind in KINDS]
+    if processes == 1:
+        for job in jobs:
+            _draw_kind(job)
+        return
+    with multiprocessing.get_context("spawn").Pool(len(jobs)) as pool:
+        pool.map(_draw_kind, jobs, chunksize=1)
+
+
+def _draw_kind(job: tuple[Path, Path, int, str, str]) -> None:
+    settle()
+    model, folder, count, split, kind = job
+    pipeline = open_pipeline(model)
+    sequence = pipeline.encode([prompt.caption.text for prompt in prompts(split, count)])
+    pictures = pipeline.draw(foreign_tails(sequence) if kind == "foreign_tail" else sequence)
+    np.save(folder / f"{kind}.npy", pictures)
+    sheet([Image.fromarray(picture) for picture in pictures[:96]], 12).save(folder / f"{kind}.png")
+
+
+def evaluate(model: Path, folder: Path, count: int, split: str, processes: int = 2) -> dict[str, object]:
+    """Measure an exported model against its bars; writes folder/evaluation.json beside the samples."""
+    draw_samples(model, folder, count, split, processes)
+    pipeline, judges = open_pipeline(model), open_judges(model / "judges")
+    held = open_pictures(folder, "development" if split == "pretraining" else split)
+    asked = prompts(split, count)
+    report: dict[str, object] = {
+        "split": split,
+        "prompts": count,
+        "psnr": round(psnr(pipeline.vae, held, 500), 2),
+        "megabytes": round(megabytes(model), 1),
+        "seconds_per_edit": seconds_per_edit(pipeline),
+        "judges": {name: accuracy(judge, held, 1000) for name, judge in judges.items()},
+    }
+    for kind in KINDS:
+        pictures = np.load(folder / f"{kind}.npy")
+        report[kind] = {name: readings(judge, pictures, asked) for name, judge in judges.items()}
+    (folder / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(report, indent=2), flush=True)
+    return report
+
+
+def show(model: Path, path: Path, split: str = "development") -> None:
+    """Write a sheet of 48 samples of an exported model."""
+    pipeline = open_pipeline(model)
+    asked = prompts(split, 10 * SHOWN)[3::10]
+    pictures = pipeline.draw(pipeline.encode([prompt.caption.text for prompt in asked]))
+    sheet([Image.fromarray(picture) for picture in pictures]).save(path)
+    for prompt in asked:
+        print(prompt.caption.text)

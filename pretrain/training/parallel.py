@@ -1,0 +1,64 @@
+"""Several processes of one thread each that average their gradients."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.multiprocessing.spawn import spawn
+
+
+def run_parallel(function: Callable[..., None], processes: int, *arguments: Any) -> None:
+    """Call function(*arguments) in several processes of one thread each, which average their gradients.
+
+    One process with several threads is far slower as soon as others want the cores too: its threads meet
+    after every operation, those of several processes once a step.
+    """
+    if processes == 1:
+        settle()
+        function(*arguments)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        spawn(_work, (processes, Path(folder) / "meeting", function, arguments), nprocs=processes)  # type: ignore[no-untyped-call]
+
+
+def _work(rank: int, processes: int, meeting: Path, function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    settle()
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    dist.init_process_group("gloo", init_method=meeting.as_uri(), rank=rank, world_size=processes)
+    try:
+        function(*arguments)
+    finally:
+        dist.destroy_process_group()
+
+
+def settle() -> None:
+    """Use one thread, and no slow arithmetic with numbers next to zero."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+
+
+def rank() -> int:
+    """Which of the parallel processes this is; 0 also when there is only one."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def average(tensors: list[Tensor]) -> None:
+    """Replace each tensor, of any shape, by its mean over the processes."""
+    if not dist.is_initialized():
+        return
+    flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    parts = torch.split(flat, [tensor.numel() for tensor in tensors])
+    torch._foreach_copy_(tensors, [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)])
+
+
+def wait_for_all() -> None:
+    """Return when every process has come here."""
+    if dist.is_initialized():
+        dist.barrier()

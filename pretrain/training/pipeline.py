@@ -1,0 +1,61 @@
+"""The exported model, opened to draw with."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pretrain.training.models import (
+    AutoencoderKL,
+    CLIPTextModel,
+    CLIPTokenizer,
+    TextEncoder,
+    Tokenizer,
+    Unet,
+    UNet2DConditionModel,
+    Vae,
+)
+from pretrain.training.sampling import GUIDANCE, decode, sample
+from pretrain.training.text import tokens
+
+BATCH = 8
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """An exported model, frozen and float32."""
+
+    tokenizer: Tokenizer
+    text: TextEncoder
+    unet: Unet
+    vae: Vae
+
+    @torch.no_grad()
+    def encode(self, prompts: list[str]) -> Tensor:
+        """Return the prompts' encodings, (B, 32, width)."""
+        sequence: Tensor = self.text(input_ids=tokens(self.tokenizer, prompts))[0]
+        return sequence
+
+    @torch.no_grad()
+    def draw(self, sequence: Tensor, first_seed: int = 0, guidance: float = GUIDANCE) -> NDArray[np.uint8]:
+        """sequence: (B, 32, width). Return pictures (B, 64, 64, 3); row k starts from the noise of seed first + k."""
+        empty = self.encode([""])[0]
+        pictures = []
+        for first in range(0, len(sequence), BATCH):
+            rows = sequence[first : first + BATCH]
+            seeds = list(range(first_seed + first, first_seed + first + len(rows)))
+            pictures.append(decode(self.vae, sample(self.unet, rows, empty, seeds, guidance)))
+        return np.concatenate(pictures)
+
+
+def open_pipeline(folder: Path) -> Pipeline:
+    """Return the pipeline exported into a folder."""
+    text = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32)
+    unet = UNet2DConditionModel.from_pretrained(folder / "unet").float().to(memory_format=torch.channels_last)
+    vae = AutoencoderKL.from_pretrained(folder / "vae").float()
+    for part in (text, unet, vae):
+        part.eval().requires_grad_(False)
+    return Pipeline(CLIPTokenizer.from_pretrained(folder / "tokenizer"), text, unet, vae)

@@ -1,0 +1,134 @@
+"""Trains the UNet on cached latents and the frozen text encoder."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pretrain.captions.tokenizer import open_tokenizer
+from pretrain.drawing.pen import PARTS
+from pretrain.training.latents import CAPTIONS, Latents, open_latents
+from pretrain.training.models import TextEncoder, Unet, UNet2DConditionModel
+from pretrain.training.sampling import sample_sheet
+from pretrain.training.schedule import STEPS, WEIGHTS, add_noise, draw_timesteps
+from pretrain.training.text import WIDTH, open_text, tokens
+from pretrain.training.trainer import Budget, Trainer
+
+PAIRS = 4  # a step and process
+TAIL = 5
+PARTS_WEIGHT = 0.1
+HELD_OUT = 256
+
+
+def new_unet() -> Unet:
+    """Return a UNet for 16x16 latents with fresh weights."""
+    return UNet2DConditionModel(
+        sample_size=16,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(64, 128, 192),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        layers_per_block=1,
+        cross_attention_dim=WIDTH,
+        attention_head_dim=4,  # the NUMBER of heads: diffusers keeps the old name
+        norm_num_groups=16,
+    )
+
+
+class Denoiser(nn.Module):
+    """The UNet, and while it trains a reader that tells the parts of the animal from its inner features.
+
+    The reader's loss makes the UNet place head, legs and coat early, where the noise loss has hardly a gradient.
+    """
+
+    def __init__(self, unet: Unet) -> None:
+        super().__init__()
+        self.unet = unet.to(memory_format=torch.channels_last)
+        self.parts = nn.Conv2d(128, len(PARTS), 1)
+
+    def forward(self, noisy: Tensor, timesteps: Tensor, sequence: Tensor) -> tuple[Tensor, Tensor]:
+        """noisy: (B, 4, 16, 16), sequence: (B, 32, WIDTH); returns the noise and scores (B, parts, 16, 16)."""
+        features: list[Tensor] = []
+
+        def keep(_block: nn.Module, _inputs: Any, output: Tensor) -> None:
+            features.append(output)
+
+        hook = self.unet.up_blocks[1].register_forward_hook(keep)
+        noise: Tensor = self.unet(noisy.contiguous(memory_format=torch.channels_last), timesteps, sequence).sample
+        hook.remove()
+        return noise, self.parts(features[0])
+
+
+def mix_tails(sequence: Tensor, empty: Tensor, generator: torch.Generator) -> Tensor:
+    """sequence: (B, 32, WIDTH) of pairs that share their looks; empty: (32, WIDTH). Returns the same with other tails.
+
+    Half of the rows keep their own last five vectors; of the others most get their partner's (same looks, another
+    scene), some those of a stranger. So the head alone carries the scene, and a tail is a place to find looks in. A
+    tenth of the rows becomes the empty text, for guidance.
+    """
+    rows = len(sequence)
+    partner = torch.arange(rows) ^ 1
+    stranger = torch.randperm(rows, generator=generator)
+    draw = torch.rand(rows, generator=generator)
+    source = torch.where(draw < 0.5, torch.arange(rows), torch.where(draw < 0.82, partner, stranger))
+    mixed = torch.cat([sequence[:, :-TAIL], sequence[source, -TAIL:]], 1)
+    dropped = torch.rand(rows, generator=generator) < 0.1
+    return torch.where(dropped[:, None, None], empty, mixed)
+
+
+def train_unet(folder: Path, budget: Budget, rate: float) -> None:
+    """Train (or take up) the UNet on the frozen text encoder; afterwards its average lies in folder/unet.
+
+    Without a checkpoint it begins with the weights in folder/unet, or with fresh ones if there are none.
+    """
+    data, held = open_latents(folder, "pretraining"), open_latents(folder, "development")
+    text = open_text(folder)
+    empty = text(input_ids=tokens(open_tokenizer(folder), [""]))[0][0]
+    torch.manual_seed(0)
+    known = (folder / "unet").exists()
+    denoiser = Denoiser(UNet2DConditionModel.from_pretrained(folder / "unet").float() if known else new_unet())
+    trainer = Trainer(denoiser, folder / "unet.pt", rate)
+
+    def loss_of(_step: int, generator: torch.Generator) -> Tensor:
+        latents, ids, parts = _pairs(data, generator)
+        sequence = mix_tails(text(input_ids=ids)[0], empty, generator)
+        timesteps = draw_timesteps(len(latents), generator)
+        noise = torch.randn(latents.shape, generator=generator)
+        predicted, seen = denoiser(add_noise(latents, noise, timesteps), timesteps, sequence)
+        error = (predicted - noise).pow(2).flatten(1).mean(1)
+        return torch.mean(error * WEIGHTS[timesteps]) + PARTS_WEIGHT * functional.cross_entropy(seen, parts)
+
+    def on_save() -> None:
+        average = trainer.average
+        quarters = held_out_loss(average, text, held)
+        shown = " ".join(f"{value:.4f}" for value in quarters)
+        print(f"held-out loss {sum(quarters) / 4:.4f} by quarter of t [{shown}]", flush=True)
+        average.unet.save_pretrained(folder / "unet")
+        sample_sheet(folder, average.unet).save(folder / f"samples-{trainer.step:06d}.png")
+
+    trainer.train(loss_of, budget, on_save, save_minutes=7)
+
+
+def _pairs(data: Latents, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    firsts = torch.randint(len(data) // 2, (PAIRS,), generator=generator) * 2
+    rows = torch.stack([firsts, firsts + 1], 1).flatten().tolist()
+    which = torch.randint(CAPTIONS, (2 * PAIRS,), generator=generator).tolist()
+    return data.batch(rows, which)
+
+
+@torch.no_grad()
+def held_out_loss(denoiser: Denoiser, text: TextEncoder, held: Latents) -> list[float]:
+    """Return the plain noise-prediction error on held-out pictures, by quarter of t, little noise first."""
+    count = min(HELD_OUT, len(held))
+    latents, ids, _ = held.batch(list(range(count)), [0] * count)
+    timesteps = torch.arange(count) * STEPS // count
+    noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(5))
+    errors = []
+    for rows in torch.split(torch.arange(count), 32):
+        noisy = add_noise(latents[rows], noise[rows], timesteps[rows])
+        predicted = denoiser(noisy, timesteps[rows], text(input_ids=ids[rows])[0])[0]
+        errors.append((predicted - noise[rows]).pow(2).flatten(1).mean(1))
+    return [float(quarter.mean()) for quarter in torch.cat(errors).chunk(4)]

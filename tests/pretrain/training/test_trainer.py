@@ -1,0 +1,77 @@
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pretrain.training.schedule import STEPS, add_noise, draw_timesteps
+from pretrain.training.trainer import Budget, Trainer
+from pretrain.training.unet import TAIL, mix_tails
+
+
+def _run(checkpoint: Path, steps: int) -> Trainer[nn.Module]:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+    trainer: Trainer[nn.Module] = Trainer(module, checkpoint, 1e-2)
+
+    def loss_of(_step: int, generator: torch.Generator) -> Tensor:
+        rows = torch.randn(16, 4, generator=generator)
+        return (module(rows) - rows.sum(1, keepdim=True)).pow(2).mean()
+
+    trainer.train(loss_of, Budget(steps=steps, anneal=0), lambda: None)
+    return trainer
+
+
+def test_a_run_taken_up_again_ends_where_an_uninterrupted_one_does(tmp_path: Path) -> None:
+    whole = _run(tmp_path / "whole.pt", 40)
+    _run(tmp_path / "parts.pt", 25)
+    parts = _run(tmp_path / "parts.pt", 40)
+    assert parts.step == whole.step == 40
+    for side in ("module", "average"):
+        expected, found = getattr(whole, side).state_dict(), getattr(parts, side).state_dict()
+        assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_averaged_weights_follow_the_trained_ones(tmp_path: Path) -> None:
+    trainer = _run(tmp_path / "run.pt", 60)
+    pairs = zip(trainer.module.parameters(), trainer.average.parameters(), strict=True)
+    assert all(0 < (weight - average).abs().max() < 0.5 for weight, average in pairs)
+
+
+def test_the_rate_is_held_and_then_falls_to_zero() -> None:
+    budget = Budget(minutes=10, anneal=0.4)
+    assert [budget.rate(used) for used in (0.0, 0.6, 0.8, 1.0)] == pytest.approx([1, 1, 0.5, 0])
+    assert budget.used(step=7, seconds=300) == pytest.approx(0.5)
+
+
+def test_a_budget_is_steps_or_minutes_but_not_both() -> None:
+    with pytest.raises(ValueError, match="either steps or minutes"):
+        Budget(steps=3, minutes=3)
+    with pytest.raises(ValueError, match="either steps or minutes"):
+        Budget()
+
+
+def test_mixing_tails_leaves_every_head_alone() -> None:
+    sequence, empty = torch.randn(64, 32, 8), torch.zeros(32, 8)
+    mixed = mix_tails(sequence, empty, torch.Generator().manual_seed(0))
+    dropped = (mixed == 0).all(2).all(1)
+    assert 0 < dropped.sum() < 20
+    assert torch.equal(mixed[~dropped, :-TAIL], sequence[~dropped, :-TAIL])
+    own = (mixed[:, -TAIL:] == sequence[:, -TAIL:]).all(2).all(1)
+    partner = (mixed[:, -TAIL:] == sequence[torch.arange(64) ^ 1, -TAIL:]).all(2).all(1)
+    assert own.sum() > 15
+    assert partner.sum() > 8
+
+
+def test_noise_is_added_as_the_schedule_says() -> None:
+    latents, noise = torch.ones(2, 4, 16, 16), torch.zeros(2, 4, 16, 16)
+    noisy = add_noise(latents, noise, torch.tensor([0, STEPS - 1]))
+    assert noisy[0].mean() > 0.99
+    assert noisy[1].mean() < 0.1
+
+
+def test_timesteps_are_drawn_from_the_whole_schedule() -> None:
+    drawn = draw_timesteps(4000, torch.Generator().manual_seed(0))
+    assert drawn.min() >= 0
+    assert drawn.max() < STEPS
+    assert 0.3 < (drawn < STEPS // 2).float().mean() < 0.7
