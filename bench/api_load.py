@@ -52,7 +52,7 @@ def bare_endpoint(redis_url: str) -> Iterator[str]:
     """Run the bare endpoint for as long as the block; yields the URL of what it reads."""
     Redis.from_url(redis_url).hset("bench:job", mapping={"id": "job", "status": "running", "step": "12"})
     port = claim_port("127.0.0.1", 0)
-    command = [sys.executable, "-m", "uvicorn", "bench.bare_api:app", "--port", str(port), "--no-access-log"]
+    command = [sys.executable, "-m", "uvicorn", "bench.load.bare_api:app", "--port", str(port), "--no-access-log"]
     process = subprocess.Popen(  # noqa: S603 - our own module
         command, env=os.environ | {"TAILOR_REDIS_URL": redis_url}, stderr=subprocess.DEVNULL
     )
@@ -74,7 +74,7 @@ def _answers(url: str) -> bool:
 
 def ask(target: Target, connections: int, seconds: float) -> dict[str, float]:
     """Put one target under load from another process, and return what that one printed."""
-    command = [sys.executable, "-m", "bench.http_load", target.url, "--connections", str(connections)]
+    command = [sys.executable, "-m", "bench.load.http_load", target.url, "--connections", str(connections)]
     command += ["--seconds", str(seconds), *(["--body", target.body] if target.body is not None else [])]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 - our own module
     found: dict[str, float] = json.loads(printed)

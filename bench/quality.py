@@ -15,10 +15,10 @@ from functools import partial
 from pathlib import Path
 
 from bench.report import new_figure, require_plots, save_figure, show, write
-from bench.scoring import LOOKS, SCENE, Share
-from bench.studio import CRITTERS
-from bench.trial import Row, Setting, Trial, over_processes, plain, pooled
-from bench.variants import Variant, read_variant
+from bench.trials.scoring import LOOKS, SCENE, Share
+from bench.trials.studio import CRITTERS
+from bench.trials.trial import Row, Setting, Trial, over_processes, plain, pooled
+from bench.trials.variants import Variant, read_variant
 from core.models.recipes import recipes_for
 
 COLUMNS = ("identity", "twin", "text", *SCENE, *LOOKS, "leak pose", "leak place", "leak style")

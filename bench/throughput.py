@@ -18,7 +18,7 @@ import torch
 
 from bench.cores import CORES, leave_the_cores, with_the_cores
 from bench.report import Spread, new_figure, require_plots, save_figure, show, write
-from bench.studio import CRITTERS
+from bench.trials.studio import CRITTERS
 from core.diffusion import hiper
 from core.diffusion.backbone import Backbone, load_backbone
 from core.diffusion.requests import Routine

@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from bench.cases import cases
 from bench.cores import CORES, leave_the_cores, with_the_cores
 from bench.reference import reference_tail
 from bench.report import Spread, new_figure, require_plots, save_figure, show, write
-from bench.scoring import Share
-from bench.studio import CRITTERS, Studio
-from bench.trial import Row, Setting, Trial, over_processes, plain
+from bench.trials.cases import cases
+from bench.trials.scoring import Share
+from bench.trials.studio import CRITTERS, Studio
+from bench.trials.trial import Row, Setting, Trial, over_processes, plain
 from core.diffusion.backbone import Backbone, load_backbone
 from core.models.parameters import PersonalizeParams, Recipe
 from core.models.recipes import recipes_for

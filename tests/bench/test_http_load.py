@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from bench.http_load import run
+from bench.load.http_load import run
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from bench.cases import RIVALS, TARGETS, Case, cases
-from bench.keep import Keep
-from bench.scoring import Scorer, Share, shares
 
 from bench.quality import compare, results, with_pools
-from bench.studio import CRITTERS, Studio, Wish
-from bench.trial import Row, Setting, Tails, Trial, over_processes, plain
-from bench.variants import read_variant
+from bench.trials.cases import RIVALS, TARGETS, Case, cases
+from bench.trials.keep import Keep
+from bench.trials.scoring import Scorer, Share, shares
+from bench.trials.studio import CRITTERS, Studio, Wish
+from bench.trials.trial import Row, Setting, Tails, Trial, over_processes, plain
+from bench.trials.variants import read_variant
 from core.diffusion.backbone import load_backbone
 from core.models.parameters import EditParams, PersonalizeParams
 from core.models.recipes import recipes_for

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.studio import CRITTERS
 from bench.throughput import measure, recipe_steps
+from bench.trials.studio import CRITTERS
 from core.diffusion.backbone import Backbone, load_backbone
 from worker.engine import Kind
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from bench.cases import cases
-from bench.scoring import Scorer
 
 from bench.reference import reference_tail
-from bench.studio import CRITTERS, Studio
 from bench.time_to_tail import REFERENCE, curves, points, step_seconds
-from bench.trial import Trial
+from bench.trials.cases import cases
+from bench.trials.scoring import Scorer
+from bench.trials.studio import CRITTERS, Studio
+from bench.trials.trial import Trial
 from core.diffusion.backbone import Backbone, load_backbone
 from core.models.parameters import EditParams, PersonalizeParams, Recipe
 from pretrain.judging.judge import new_judge

@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.cases import Case, cases
-from bench.keep import Keep
-from bench.scoring import Marks, Scorer, Share, shares
-from bench.studio import Studio, Wish
+from bench.trials.cases import Case, cases
+from bench.trials.keep import Keep
+from bench.trials.scoring import Marks, Scorer, Share, shares
+from bench.trials.studio import Studio, Wish
 from core.diffusion.backbone import load_backbone
 from core.models.parameters import EditParams, PersonalizeParams
 from pretrain.captions.caption import full_caption, plain_caption

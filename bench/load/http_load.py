@@ -1,6 +1,6 @@
 """Requests over a few kept-alive connections, one after the other on each: as small a client as possible.
 
-It runs in a process of its own (`python -m bench.http_load`), prints one JSON line, and is the same for all targets.
+It runs in a process of its own (`python -m bench.load.http_load`), prints one JSON line, the same for all targets.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.cases import Case
+from bench.trials.cases import Case
 from pretrain.drawing.identity import Identity
 from pretrain.drawing.pictures import to_tensor
 from pretrain.drawing.render import render

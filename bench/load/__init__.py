@@ -1,0 +1,1 @@
+"""Load over HTTP, and the bare endpoint that it is compared with."""
