@@ -20,7 +20,7 @@ from api.routes import files, health, home, jobs, models, submit, tails
 from api.state import AppState, LifespanState
 from api.watcher import Watcher
 from core.config import Settings
-from core.live import connect_async
+from core.live.connection import connect_async
 from core.logs import configure_logs
 from core.services import open_services
 

@@ -16,7 +16,7 @@ from api.state import AppState
 from api.views import JobView, Links, job_view
 from core.errors import TailorError
 from core.jobs.records import JobStatus
-from core.live import events_key
+from core.live.names import events_key
 
 log = structlog.get_logger()
 HEARTBEAT_S = 15.0

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from api.bounded import AWAY, bounded
 from api.state import AppState
 from core.jobs.records import JobState, JobStatus
-from core.live import record_key
+from core.live.names import record_key
 
 MAX_WAIT_S = 60
 REREAD_S = 5.0  # storage is asked so often in any case, as a notice may get lost

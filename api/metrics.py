@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
 from core.jobs.records import KINDS
-from core.live import LiveStore
+from core.live.store import LiveStore
 
 UNET = ["NoiseLoss", "PredictNoise"]  # the requests that are calls of the UNet
 
@@ -51,8 +51,8 @@ class FleetCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield all of it; only `tailor_redis_up 0` while Redis is away."""
         try:
-            queued = {kind: self._live.ready(kind) for kind in KINDS}
-            workers = self._live.workers()
+            queued = {kind: self._live.lines.length(kind) for kind in KINDS}
+            workers = self._live.workers.alive()
         except RedisError:
             yield GaugeMetricFamily("tailor_redis_up", "Whether Redis answers", value=0)
             return

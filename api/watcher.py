@@ -10,7 +10,7 @@ import redis.asyncio
 import structlog
 from redis.exceptions import RedisError
 
-from core.live import CHANGED
+from core.live.names import CHANGED
 
 log = structlog.get_logger()
 RETRY_S = 1.0

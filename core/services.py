@@ -9,7 +9,8 @@ from core.config import Settings
 from core.jobs.nudges import Nudges, make_celery
 from core.jobs.reconciler import Reconciler
 from core.jobs.store import JobStore
-from core.live import LiveStore, connect
+from core.live.connection import connect
+from core.live.store import LiveStore
 from core.models.registry import ModelRegistry
 from core.storage import open_storage
 from core.storage.base import Storage

@@ -51,6 +51,6 @@ def metrics(state: State) -> Response:
 
 def _fleet(services: Services) -> dict[str, Any]:
     try:
-        return {"redis": True, "workers": len(services.live.workers())}
+        return {"redis": True, "workers": len(services.live.workers.alive())}
     except RedisError:
         return {"redis": False, "workers": 0}

@@ -15,7 +15,7 @@ from core.jobs.attempts import Attempt, claim_attempt, read_attempts
 from core.jobs.checkpoints import Checkpoints
 from core.jobs.records import JobSpec
 from core.jobs.store import JobStore
-from core.live import SUSPECT
+from core.live.names import SUSPECTS
 
 log = structlog.get_logger()
 
@@ -32,15 +32,15 @@ class Claims:
     def take(self, line: str) -> Attempt | None:
         """Claim the next job of a line; None when there is none. Raises RedisError or StorageUnavailableError."""
         token = f"{self.worker_id}:{secrets.token_hex(8)}"
-        while job_id := self.store.live.claim_next(line, token):
+        while job_id := self.store.live.lines.claim(line, token):
             try:
                 attempt = self._claim(job_id, line, token)
             except ValidationError as error:  # written by a newer version: a worker of that version will take it
                 log.error("job.unreadable", job=job_id, error=str(error))
-                self.store.live.release(job_id, token)
+                self.store.live.leases.release(job_id, token)
                 continue
             except StorageUnavailableError:
-                self.store.live.enqueue(job_id, line, token=token)
+                self.store.live.lines.enqueue(job_id, line, token=token)
                 raise
             if attempt is not None:
                 return attempt
@@ -59,10 +59,10 @@ class Claims:
         history = read_attempts(self.store.storage, job_id)
         if self._give_up(spec, history.unfinished):
             return None
-        if history.unfinished and line != SUSPECT:
-            live.enqueue(job_id, SUSPECT, token=token)
+        if history.unfinished and line != SUSPECTS:
+            live.lines.enqueue(job_id, SUSPECTS, token=token)
             return None
-        attempt = Attempt(spec, history.newest + 1, token, crashes=history.unfinished, alone=line == SUSPECT)
+        attempt = Attempt(spec, history.newest + 1, token, crashes=history.unfinished, alone=line == SUSPECTS)
         return attempt if self._begin(attempt) else None
 
     def _begin(self, attempt: Attempt) -> bool:
@@ -70,7 +70,7 @@ class Claims:
         job_id = attempt.spec.id
         try:
             won = claim_attempt(self.store.storage, job_id, attempt.number, self.worker_id)
-            if won and self.store.live.started(job_id, attempt.number, attempt.token):
+            if won and self.store.live.leases.start(job_id, attempt.number, attempt.token):
                 return True
         except (RedisError, StorageUnavailableError):
             self._undo(attempt)
@@ -78,7 +78,7 @@ class Claims:
         if won:
             self._undo(attempt)  # storage was slow, and the lease ran out: somebody else may have the job
         else:
-            self.store.live.release(job_id, attempt.token)
+            self.store.live.leases.release(job_id, attempt.token)
         return False
 
     def _undo(self, attempt: Attempt) -> None:
@@ -101,7 +101,7 @@ class Claims:
     def renew(self, attempt: Attempt) -> bool:
         """Renew the lease; False when it is lost for good. Redis being away loses nothing."""
         try:
-            return self.store.live.renew(attempt.spec.id, attempt.number, attempt.token)
+            return self.store.live.leases.renew(attempt.spec.id, attempt.number, attempt.token)
         except RedisError as error:
             log.warning("lease.renew.redis_away", job=attempt.spec.id, error=str(error))
             return True
@@ -113,8 +113,8 @@ class Claims:
         """
         self.store.storage.create(keys.handed_back(attempt.spec.id, attempt.number), b"")
         try:
-            line = SUSPECT if attempt.alone else attempt.spec.kind
-            self.store.live.enqueue(attempt.spec.id, line, token=attempt.token)
+            line = SUSPECTS if attempt.alone else attempt.spec.kind
+            self.store.live.lines.enqueue(attempt.spec.id, line, token=attempt.token)
             self.store.nudges.send(attempt.spec.kind, attempt.spec.id)
         except RedisError as error:
             log.warning("job.hand_back.redis_away", job=attempt.spec.id, error=str(error))

@@ -17,7 +17,9 @@ from core.jobs import keys
 from core.jobs.ids import is_job_id, job_of
 from core.jobs.records import KINDS, JobSpec, JobStatus
 from core.jobs.store import MOST_AT_ONCE, JobStore
-from core.live import SUSPECT, OpenJob
+from core.live.connection import eviction_policy
+from core.live.names import SUSPECTS
+from core.live.open_jobs import OpenJob
 
 log = structlog.get_logger()
 ADOPT_EVERY_S = 10  # how often storage is asked for open jobs that Redis does not know
@@ -76,11 +78,11 @@ class Reconciler:
         if not self._redis_seen:
             self._redis_seen = True
             self._warn_of_eviction()
-        fresh = self.store.live.begin_epoch()
+        fresh = self.store.live.open_jobs.begin_epoch()
         if fresh or now - self._adopted >= ADOPT_EVERY_S:
             self._adopt(fresh)
             self._adopted = now
-        jobs = self.store.live.survey()
+        jobs = self.store.live.open_jobs.survey()
         self._note_leases(jobs, now)
         self._check_ends(jobs)
         for job in jobs:
@@ -89,7 +91,7 @@ class Reconciler:
         self._nudge()
 
     def _warn_of_eviction(self) -> None:
-        policy = self.store.live.eviction_policy()
+        policy = eviction_policy(self.store.live.client)
         if policy != "noeviction":
             log.error("redis.evicts", maxmemory_policy=policy, wanted="noeviction")
 
@@ -116,14 +118,15 @@ class Reconciler:
     def _adopt(self, fresh: bool) -> None:
         """Make open jobs known to Redis that it has forgotten or never heard of."""
         try:
-            known = {job.id for job in self.store.live.survey() if job.status is not None}
-            for info in self.store.storage.list(keys.OPEN_MARKERS):
+            known = {job.id for job in self.store.live.open_jobs.survey() if job.status is not None}
+            # The oldest first: in this order they get their places in their lines.
+            for info in sorted(self.store.storage.list(keys.OPEN_MARKERS), key=lambda marker: marker.modified):
                 job_id = info.key.removeprefix(keys.OPEN_MARKERS)
                 if job_id not in known and is_job_id(job_id):
                     self._guarded(job_id, partial(self._track, job_id, (utc_now() - info.modified).total_seconds()))
         except BaseException:
             if fresh:
-                self.store.live.end_epoch()
+                self.store.live.open_jobs.end_epoch()
             raise
 
     def _track(self, job_id: str, age_s: float) -> None:
@@ -151,7 +154,7 @@ class Reconciler:
 
     def _mend(self, job: OpenJob, now: float) -> None:
         if job.status is JobStatus.QUEUED and not job.leased:
-            self.store.live.rejoin(job.id)
+            self.store.live.lines.rejoin(job.id, job.line)
         spec = self.store.spec(job.id)
         if job.status is None:
             self.store.track(spec)
@@ -164,7 +167,7 @@ class Reconciler:
     def _reap(self, spec: JobSpec) -> None:
         if end := self.store.end(spec.id):
             self.store.close(spec, end)
-        elif self.store.live.reap(spec.id):
+        elif self.store.live.leases.reap(spec.id):
             log.warning("job.reaped", job=spec.id)
             self.store.nudges.send(spec.kind, spec.id)
 
@@ -180,8 +183,8 @@ class Reconciler:
 
     def _nudge(self) -> None:
         """Nudge for every line in which somebody waits: the one message that counts may have been lost."""
-        suspects = self.store.live.ready(SUSPECT)
+        suspects = self.store.live.lines.length(SUSPECTS)
         for kind in KINDS:
-            waiting = min(self.store.live.ready(kind) + suspects, MOST_NUDGES)
+            waiting = min(self.store.live.lines.length(kind) + suspects, MOST_NUDGES)
             for _ in range(waiting - self.store.nudges.pending(self.store.live.client, kind)):
                 self.store.nudges.send(kind)

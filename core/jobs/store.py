@@ -16,7 +16,7 @@ from core.jobs.attempts import AttemptHistory, read_attempts
 from core.jobs.ids import job_of
 from core.jobs.nudges import Nudges
 from core.jobs.records import JobEnd, JobKind, JobSpec, JobState, JobStatus, LiveRecord, Problem
-from core.live import LiveStore
+from core.live.store import LiveStore
 from core.storage.base import ObjectMissingError, Storage
 
 MOST_AT_ONCE = 50  # edits that one end, or one pass of the reconciler, queues or fails
@@ -76,12 +76,12 @@ class JobStore:
 
     def _begin(self, spec: JobSpec, attempts: AttemptHistory) -> None:
         if attempts.running:
-            self.live.open(spec, JobStatus.RUNNING, attempt=attempts.newest)
+            self.live.records.begin(spec, JobStatus.RUNNING, attempt=attempts.newest)
         elif spec.kind == "edit":
-            self.live.open(spec, JobStatus.WAITING, attempt=attempts.newest)
+            self.live.records.begin(spec, JobStatus.WAITING, attempt=attempts.newest)
             self.release(spec)
         else:
-            self.live.open(spec, JobStatus.QUEUED, attempt=attempts.newest)
+            self.live.records.begin(spec, JobStatus.QUEUED, attempt=attempts.newest)
             self.nudges.send(spec.kind, spec.id)
 
     # Reading
@@ -117,7 +117,7 @@ class JobStore:
         """
         spec = self.spec(job_id)
         end = self._refuse_deleted(job_id)
-        live = self._quietly(lambda: self.live.read(job_id), None)
+        live = self._quietly(lambda: self.live.records.read(job_id), None)
         if end:
             return JobState(spec=spec, live=live or LiveRecord(status=end.status, attempt=end.attempt), end=end)
         if live and not live.status.ended:
@@ -140,7 +140,9 @@ class JobStore:
 
     def queued(self, kind: JobKind) -> int:
         """Return how many jobs of a kind wait for a slot, or for their tail; 0 when Redis is away."""
-        return self._quietly(lambda: self.live.ready(kind) + (self.live.waiting() if kind == "edit" else 0), 0)
+        return self._quietly(
+            lambda: self.live.lines.length(kind) + (self.live.open_jobs.waiting() if kind == "edit" else 0), 0
+        )
 
     @staticmethod
     def _quietly(call: Callable[[], T], otherwise: T) -> T:
@@ -179,7 +181,7 @@ class JobStore:
     def close(self, spec: JobSpec, end: JobEnd) -> None:
         """Do all that follows an end; safe to repeat, and repeated by the reconciler while the open marker is there."""
         try:
-            self.live.ended(spec.id, end.status)
+            self.live.records.end(spec.id, end.status)
             self._settle_waiting(spec, end)
         except RedisError as error:
             log.warning("job.close.unannounced", job=spec.id, error=str(error))
@@ -189,7 +191,7 @@ class JobStore:
 
     def _settle_waiting(self, spec: JobSpec, end: JobEnd) -> None:
         if spec.kind == "personalize":
-            waiting = [row.id for row in self.live.survey() if row.waits_for(spec.tail_id)]
+            waiting = [row.id for row in self.live.open_jobs.survey() if row.waits_for(spec.tail_id)]
             for job_id in waiting[:MOST_AT_ONCE]:  # the reconciler does the rest
                 self.settle(self.spec(job_id), end)
 
@@ -210,7 +212,7 @@ class JobStore:
         elif tail_end.status is not JobStatus.SUCCEEDED:
             reason = tail_end.error.detail if tail_end.error else "it was canceled"
             self.fail(spec, "tail-failed", "Tail not made", f"{spec.tail_id} was not made: {reason}")
-        elif self.live.enqueue(spec.id, spec.kind):
+        elif self.live.lines.enqueue(spec.id, spec.kind):
             self.nudges.send(spec.kind, spec.id)
 
     def _sweep(self, job_id: str, end: JobEnd) -> None:
@@ -239,4 +241,4 @@ class JobStore:
 
     def forget(self, job_id: str) -> None:
         """Take a job that storage does not know out of Redis; should it only seem so, its marker brings it back."""
-        self.live.forget(job_id)
+        self.live.open_jobs.forget(job_id)

@@ -102,7 +102,7 @@ class PretendingWorker:
 
     def progress(self, attempt: Attempt, step: int, steps: int) -> None:
         """Report a step."""
-        self.services.live.progress(
+        self.services.live.records.progress(
             attempt.spec.id, attempt.number, {"step": step, "steps": steps, "loss": 0.5, "eta_s": 2.0}
         )
 

@@ -98,8 +98,10 @@ def test_the_metrics_count_requests_jobs_queues_and_batches(
 ) -> None:
     personalize(api)
     calls = {"calls": 10, "rows": 40, "padded_rows": 0, "seconds": 1.0}
-    services.live.beat("one", {"engine": {"requests": {"NoiseLoss": calls}, "running": 3}}, ttl_s=60)
-    services.live.beat("two", {"engine": {"requests": {"PredictNoise": calls | {"rows": 20}}, "running": 1}}, ttl_s=60)
+    services.live.workers.beat("one", {"engine": {"requests": {"NoiseLoss": calls}, "running": 3}}, ttl_s=60)
+    services.live.workers.beat(
+        "two", {"engine": {"requests": {"PredictNoise": calls | {"rows": 20}}, "running": 1}}, ttl_s=60
+    )
     text = api.get("/metrics").text
     assert 'tailor_http_requests_total{method="POST",route="/personalize",status="202"}' in text
     assert 'tailor_jobs_accepted_total{kind="personalize"}' in text
@@ -113,7 +115,7 @@ def test_the_metrics_count_requests_jobs_queues_and_batches(
 
 
 def test_readiness_reports_redis_workers_and_models(api: httpx.Client, services: Services) -> None:
-    services.live.beat("ready", {}, ttl_s=60)
+    services.live.workers.beat("ready", {}, ttl_s=60)
     seen = api.get("/readyz").json()
     assert (seen["storage"], seen["redis"], seen["models"]) == (True, True, ["critters"])
     assert seen["workers"] >= 1

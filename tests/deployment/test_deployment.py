@@ -171,7 +171,7 @@ def test_the_api_starts_from_what_its_image_holds(tmp_path: Path) -> None:
 def test_the_worker_and_its_health_check_start_from_what_the_image_holds(tmp_path: Path) -> None:
     assert json.loads(arguments("Dockerfile.worker", "CMD")[0]) == ["python", "-m", "worker"]
     assert arguments("Dockerfile.worker", "HEALTHCHECK")[0].endswith('CMD ["python", "worker_health.py"]')
-    imports = "import worker.app, core.config, core.live\nfrom importlib.util import find_spec\n"
+    imports = "import worker.app, core.config, core.live.store\nfrom importlib.util import find_spec\n"
     imports += "print(find_spec('worker.__main__').name)"
     done = run_in_image("Dockerfile.worker", imports, tmp_path)
     assert done.stdout.endswith("worker.__main__\n"), done.stderr

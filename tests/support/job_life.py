@@ -14,7 +14,9 @@ from core.jobs.nudges import Nudges, make_celery
 from core.jobs.reconciler import Reconciler
 from core.jobs.records import JobEnd, JobSpec, JobStatus
 from core.jobs.store import JobStore
-from core.live import LiveStore, connect
+from core.live.connection import connect
+from core.live.names import lease_key
+from core.live.store import LiveStore
 from core.models.parameters import EditParams, PersonalizeParams
 from core.storage import open_storage
 from core.storage.base import Storage
@@ -76,7 +78,7 @@ class Life:
 
     def lose_lease(self, spec: JobSpec) -> None:
         """Do at once what time does to a dead worker's lease."""
-        self.live.client.delete(f"tailor:lease:{spec.id}")
+        self.live.client.delete(lease_key(spec.id))
 
     def open_jobs(self) -> set[str]:
         return {info.key.removeprefix("open/") for info in self.storage.list("open/")}

@@ -12,7 +12,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from core.jobs.claims import Claims
-from core.live import CANCELED
+from core.live.names import CANCELED
 from worker.serving.runner import Runner
 
 STUCK_EXIT_CODE = 70  # EX_SOFTWARE: whoever supervises this process starts it again
@@ -61,7 +61,7 @@ class Heartbeat:
                 log.warning("lease.lost", job=attempt.spec.id, attempt=attempt.number)
                 self.runner.cancel(attempt.spec.id)
         try:
-            self.claims.store.live.beat(self.claims.worker_id, self.describe(), ttl_s=int(self.every_s * 3) + 1)
+            self.claims.store.live.workers.beat(self.claims.worker_id, self.describe(), ttl_s=int(self.every_s * 3) + 1)
         except RedisError as error:
             log.warning("heartbeat.redis_away", error=str(error))
 

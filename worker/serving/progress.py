@@ -66,6 +66,6 @@ class Progress:
             per_step = (now - self._began[0]) / (report.step - self._began[1])
             fields["eta_s"] = round(per_step * (report.steps - report.step), 1)
         try:
-            self.claims.store.live.progress(self.attempt.spec.id, self.attempt.number, fields)
+            self.claims.store.live.records.progress(self.attempt.spec.id, self.attempt.number, fields)
         except RedisError as error:
             log.warning("progress.failed", job=self.attempt.spec.id, error=str(error))

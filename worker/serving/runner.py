@@ -18,7 +18,7 @@ from core.errors import StorageUnavailableError, TailorError
 from core.jobs.attempts import Attempt
 from core.jobs.claims import Claims
 from core.jobs.records import JobEnd, JobKind, JobStatus, Problem
-from core.live import SUSPECT
+from core.live.names import SUSPECTS
 from worker.engine import CancelReason, Engine, HandedBackError, JobCanceledError
 from worker.model_cache import ModelCache
 from worker.serving.active import ActiveAttempt
@@ -70,7 +70,7 @@ class Runner:
             if not self.slots.take_all():
                 self._hand_back_personalizations()
                 return None  # whoever ends last comes back here
-            if attempt := self._take_into(SUSPECT, self.slots.give_all):
+            if attempt := self._take_into(SUSPECTS, self.slots.give_all):
                 return attempt
         if not self.slots.take(kind):
             return None
@@ -79,9 +79,9 @@ class Runner:
     def _is_turn_of_suspects(self) -> bool:
         """Tell whether this worker is to run suspects now: one worker at a time, and not without a pause for others."""
         live = self.claims.store.live
-        if time.monotonic() < self._company_until or not live.ready(SUSPECT):
+        if time.monotonic() < self._company_until or not live.lines.length(SUSPECTS):
             return False
-        return live.elect(self.claims.worker_id, ELECTED_S)
+        return live.workers.elect(self.claims.worker_id, ELECTED_S)
 
     def _hand_back_personalizations(self) -> None:
         """Make room soon: a personalization goes on from its checkpoint, here or elsewhere; edits end soon."""

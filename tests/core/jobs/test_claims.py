@@ -9,7 +9,7 @@ from core.clock import utc_now
 from core.errors import StorageUnavailableError
 from core.jobs.attempts import Attempt, read_attempts
 from core.jobs.records import JobStatus
-from core.live import SUSPECT
+from core.live.names import SUSPECTS
 from tests.support.flaky_storage import FlakyStorage
 from tests.support.job_life import Life
 
@@ -23,7 +23,7 @@ def take(life: Life, worker_id: str = "w1", line: str = "personalize") -> Attemp
 def crash(life: Life, attempt: Attempt) -> None:
     """Do what a killed worker leaves: no lease any more, nothing handed back."""
     life.lose_lease(attempt.spec)
-    assert life.live.reap(attempt.spec.id)
+    assert life.live.leases.reap(attempt.spec.id)
 
 
 def test_many_workers_get_every_job_exactly_once(life: Life) -> None:
@@ -52,7 +52,7 @@ def test_a_kind_of_job_is_never_given_to_the_other_kinds_slots(life: Life) -> No
     life.accept(life.personalization())
 
     assert life.claims().take("edit") is None
-    assert life.live.ready("personalize") == 1
+    assert life.live.lines.length("personalize") == 1
 
 
 def test_a_job_that_was_handed_back_goes_on_and_costs_no_attempt(life: Life) -> None:
@@ -70,7 +70,7 @@ def test_after_a_crash_a_job_runs_alone(life: Life) -> None:
     crash(life, take(life))
 
     assert life.claims().take("personalize") is None
-    again = take(life, line=SUSPECT)
+    again = take(life, line=SUSPECTS)
 
     assert (again.spec, again.number, again.alone) == (spec, 2, True)
 
@@ -79,9 +79,9 @@ def test_after_three_crashes_a_job_fails_with_the_reason(life: Life) -> None:
     spec = life.accept(life.personalization())
     crash(life, take(life))
     for _ in range(2):
-        crash(life, take(life, line=SUSPECT))
+        crash(life, take(life, line=SUSPECTS))
 
-    assert life.claims().take(SUSPECT) is None
+    assert life.claims().take(SUSPECTS) is None
     state = life.store.state(spec.id)
     assert state.status is JobStatus.FAILED
     assert state.end is not None
@@ -106,7 +106,7 @@ def test_a_lease_is_renewed_by_its_holder_and_lost_to_a_newer_attempt(life: Life
     assert life.claims().renew(first)
 
     crash(life, first)
-    second = take(life, "w2", SUSPECT)
+    second = take(life, "w2", SUSPECTS)
 
     assert not life.claims().renew(first)
     assert life.claims("w2").renew(second)
@@ -118,7 +118,7 @@ def test_a_worker_whose_attempt_is_the_newest_takes_its_expired_lease_again(life
     life.lose_lease(spec)
 
     assert life.claims().renew(attempt)
-    assert not life.live.reap(spec.id)
+    assert not life.live.leases.reap(spec.id)
 
 
 def test_a_worker_keeps_its_lease_when_redis_has_lost_its_memory(life: Life) -> None:
@@ -132,10 +132,10 @@ def test_a_worker_keeps_its_lease_when_redis_has_lost_its_memory(life: Life) -> 
 def test_the_progress_of_an_older_attempt_is_dropped(life: Life) -> None:
     spec = life.accept(life.personalization())
     crash(life, take(life))
-    second = take(life, "w2", SUSPECT)
-    life.live.progress(spec.id, second.number, {"step": 7, "steps": 10})
+    second = take(life, "w2", SUSPECTS)
+    life.live.records.progress(spec.id, second.number, {"step": 7, "steps": 10})
 
-    life.live.progress(spec.id, 1, {"step": 3, "steps": 10})
+    life.live.records.progress(spec.id, 1, {"step": 3, "steps": 10})
 
     state = life.store.state(spec.id)
     assert (state.live.attempt, state.live.step) == (2, 7)
@@ -148,7 +148,7 @@ def test_the_next_attempt_gets_the_furthest_checkpoint(life: Life) -> None:
     claims.checkpoints.save(first, 20, b"twenty")
     crash(life, first)
 
-    second = take(life, line=SUSPECT)
+    second = take(life, line=SUSPECTS)
 
     assert claims.checkpoints.load(second) == b"twenty"
     kept = [info.key for info in life.storage.list(f"jobs/{second.spec.id}/out/")]
@@ -204,11 +204,11 @@ def test_a_job_that_redis_forgot_to_be_running_stays_with_its_worker(life: Life)
     life.live.client.copy("before", f"tailor:job:{spec.id}", replace=True)
     life.lose_lease(spec)
     life.reconciler.run_once()
-    assert life.live.ready("personalize") == 1
+    assert life.live.lines.length("personalize") == 1
 
     assert life.claims().renew(attempt)
 
-    assert life.live.ready("personalize") == 0
+    assert life.live.lines.length("personalize") == 0
     assert life.status(spec) is JobStatus.RUNNING
 
 
@@ -219,7 +219,7 @@ def test_a_worker_that_was_taken_for_dead_takes_its_job_back_if_nobody_has_begun
 
     assert life.claims().renew(attempt)
 
-    assert life.claims("w2").take(SUSPECT) is None
+    assert life.claims("w2").take(SUSPECTS) is None
 
 
 def test_a_late_renewal_does_not_take_back_what_was_handed_back(life: Life) -> None:
@@ -228,7 +228,7 @@ def test_a_late_renewal_does_not_take_back_what_was_handed_back(life: Life) -> N
     life.claims().hand_back(attempt)
 
     assert not life.claims().renew(attempt)
-    assert life.live.ready("personalize") == 1
+    assert life.live.lines.length("personalize") == 1
 
 
 def test_a_checkpoint_that_is_replaced_while_it_is_looked_for_is_found_in_its_new_place(life: Life) -> None:
@@ -257,4 +257,4 @@ def test_a_job_written_by_a_newer_version_is_left_in_its_line_for_a_newer_worker
     assert attempt is not None
     assert attempt.spec == good
     life.process().reconciler.run_once()
-    assert life.live.ready("personalize") == 1
+    assert life.live.lines.length("personalize") == 1

@@ -10,7 +10,7 @@ from core.clock import utc_now
 from core.jobs import keys
 from core.jobs.ids import new_job_id
 from core.jobs.records import JobEnd, JobStatus
-from core.live import SUSPECT
+from core.live.names import SUSPECTS
 from tests.support.flaky_storage import FlakyStorage
 from tests.support.job_life import LEASE_S, Life
 from tests.support.redis_server import redis_server
@@ -25,11 +25,11 @@ def reconcile_until_it_may_reap(life: Life) -> None:
 
 def test_a_job_whose_announcement_was_lost_is_adopted_from_storage(life: Life) -> None:
     spec = life.accept(life.personalization(), announce=False)
-    assert life.live.ready("personalize") == 0
+    assert life.live.lines.length("personalize") == 0
 
     life.reconciler.run_once()
 
-    assert life.live.ready("personalize") == 1
+    assert life.live.lines.length("personalize") == 1
     attempt = life.claims().take("personalize")
     assert attempt is not None
     assert attempt.spec == spec
@@ -48,7 +48,7 @@ def test_everything_unfinished_is_rebuilt_after_redis_lost_its_memory(life: Life
     assert life.status(source) is JobStatus.RUNNING
     assert life.status(queued) is JobStatus.QUEUED
     assert life.status(waiting) is JobStatus.WAITING
-    assert life.live.ready("personalize") == 1
+    assert life.live.lines.length("personalize") == 1
 
 
 def test_the_job_of_a_dead_worker_is_queued_again_to_run_alone(life: Life) -> None:
@@ -58,7 +58,7 @@ def test_the_job_of_a_dead_worker_is_queued_again_to_run_alone(life: Life) -> No
     reconcile_until_it_may_reap(life)
 
     assert life.status(spec) is JobStatus.QUEUED
-    assert life.live.ready(SUSPECT) == 1
+    assert life.live.lines.length(SUSPECTS) == 1
 
 
 def test_nobody_is_reaped_in_the_first_lease_period_after_an_outage(life: Life) -> None:
@@ -74,12 +74,12 @@ def test_nobody_is_reaped_in_the_first_lease_period_after_an_outage(life: Life) 
 
 def test_a_job_that_a_worker_took_from_its_line_but_never_claimed_returns_to_it(life: Life) -> None:
     spec = life.accept(life.personalization())
-    assert life.live.claim_next("personalize", "a worker that dies here") == spec.id
+    assert life.live.lines.claim("personalize", "a worker that dies here") == spec.id
     life.lose_lease(spec)
 
     life.reconciler.run_once()
 
-    assert life.live.ready("personalize") == 1
+    assert life.live.lines.length("personalize") == 1
 
 
 def test_a_job_in_a_live_workers_hands_is_left_alone(life: Life) -> None:
@@ -104,7 +104,7 @@ def test_an_end_that_was_committed_by_a_worker_that_then_died_is_announced(life:
     reconcile_until_it_may_reap(life)
 
     assert life.status(spec) is JobStatus.SUCCEEDED
-    assert life.live.ready(SUSPECT) == 0
+    assert life.live.lines.length(SUSPECTS) == 0
     assert life.open_jobs() == set()
 
 
@@ -196,7 +196,7 @@ def test_a_redis_that_comes_back_empty_gets_everything_back(tmp_path_factory) ->
 
         life.reconciler.run_once()
 
-        assert life.live.ready("personalize") == 1
+        assert life.live.lines.length("personalize") == 1
         assert life.status(spec) is JobStatus.QUEUED
 
 
@@ -230,13 +230,13 @@ def test_a_job_that_storage_seemed_to_have_lost_comes_back(life: Life) -> None:
     job_json = life.storage.get(keys.spec(spec.id))
     life.storage.delete(keys.spec(spec.id))
     away.reconciler.run_once()
-    assert life.live.survey() == []
+    assert life.live.open_jobs.survey() == []
 
     life.storage.put(keys.spec(spec.id), job_json)
     life.process().reconciler.run_once()
 
-    assert life.live.ready("personalize") == 1
-    assert [job.id for job in life.live.survey()] == [spec.id]
+    assert life.live.lines.length("personalize") == 1
+    assert [job.id for job in life.live.open_jobs.survey()] == [spec.id]
 
 
 def test_one_unreadable_record_keeps_nobody_from_being_mended(life: Life) -> None:
@@ -245,7 +245,7 @@ def test_one_unreadable_record_keeps_nobody_from_being_mended(life: Life) -> Non
 
     life.process().reconciler.run_once()
 
-    assert life.live.ready("personalize") == 1
+    assert life.live.lines.length("personalize") == 1
     assert life.status(good) is JobStatus.QUEUED
 
 

@@ -67,7 +67,7 @@ def test_an_edit_waits_for_its_tail_and_is_queued_with_it(life: Life) -> None:
     life.store.finish(attempt.spec, life.success(attempt))
 
     assert life.status(edit) is JobStatus.QUEUED
-    assert life.live.ready("edit") == 1
+    assert life.live.lines.length("edit") == 1
 
 
 def test_an_edit_of_a_failed_tail_fails_with_its_reason(life: Life) -> None:
@@ -114,7 +114,7 @@ def test_canceling_is_idempotent_and_changes_no_end(life: Life) -> None:
 
     assert first.status is JobStatus.CANCELED
     assert second.end == first.end
-    assert life.live.ready("personalize") == 0
+    assert life.live.lines.length("personalize") == 0
 
 
 def test_a_canceled_job_is_given_to_no_worker(life: Life) -> None:
@@ -195,7 +195,7 @@ def test_an_end_that_redis_never_heard_of_is_what_readers_see(life: Life) -> Non
 
     blind.store.cancel(spec.id)
 
-    live = life.live.read(spec.id)
+    live = life.live.records.read(spec.id)
     assert live is not None
     assert live.status is JobStatus.QUEUED
     assert life.status(spec) is JobStatus.CANCELED
@@ -207,7 +207,7 @@ def test_a_cancellation_that_was_cut_off_is_completed_by_the_next_one(life: Life
 
     assert life.store.cancel(spec.id).status is JobStatus.CANCELED
 
-    assert life.live.ready("personalize") == 0
+    assert life.live.lines.length("personalize") == 0
     assert life.open_jobs() == set()
 
 

@@ -50,7 +50,7 @@ def suspect(life: Life) -> JobSpec:
     attempt = life.claims("a worker that dies").take("personalize")
     assert isinstance(attempt, Attempt)
     life.lose_lease(spec)
-    assert life.live.reap(spec.id)
+    assert life.live.leases.reap(spec.id)
     return spec
 
 
