@@ -18,7 +18,7 @@ from api.middleware import RequestLog
 from api.problems import MEDIA_TYPE, ProblemDocument
 from api.routes import files, health, home, jobs, models, submit, tails
 from api.state import AppState, LifespanState
-from api.watcher import Watcher
+from api.waiting.watcher import Watcher
 from core.config import Settings
 from core.live.connection import connect_async
 from core.logs import configure_logs

@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 from fastapi import Path as PathParameter
 
 from api.metrics import Metrics
-from api.watcher import Watcher
+from api.waiting.watcher import Watcher
 from core.errors import NotFoundError
 from core.jobs.ids import is_job_id, is_tail_id
 from core.services import Services

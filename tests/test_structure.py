@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 
 import pytest
 
 from core.config import REPOSITORY
-from scripts.module_table import table
+from scripts.module_table import folders, table
 
 OURS = {"core", "worker", "api", "cli", "pretrain", "bench", "tests"}
+MOST_MODULES = 13  # a folder that has more is hard to find one's way in
 # What each part may import of ours; a part is a package or a folder of one.
 MAY_IMPORT = {
     "core": ("core",),
@@ -54,3 +56,10 @@ def test_the_engine_knows_nothing_of_queues_storage_or_http() -> None:
 
 def test_the_page_of_modules_is_what_the_modules_say() -> None:
     assert (REPOSITORY / "docs" / "modules.md").read_text() == table()
+
+
+@pytest.mark.parametrize("folder", folders(), ids=lambda folder: folder.relative_to(REPOSITORY).as_posix())
+def test_a_folder_can_be_taken_in_at_a_glance(folder: Path) -> None:
+    modules = {path.name for path in folder.glob("*.py")} - {"__init__.py"}
+
+    assert len(modules) <= MOST_MODULES, sorted(modules)

@@ -8,10 +8,11 @@ from fastapi import APIRouter, Header, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from api.events import EventFeed, resumes_after_the_end
-from api.longpoll import wait_for_change, wanted_wait_s
 from api.state import JobId, State, Use
-from api.views import JobView, Links, job_view, retry_after_s
+from api.views.jobs import JobView, job_view, retry_after_s
+from api.views.links import Links
+from api.waiting.events import EventFeed, resumes_after_the_end
+from api.waiting.longpoll import wait_for_change, wanted_wait_s
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 Prefer = Annotated[str | None, Header(description="`wait=30`: answer when the status changes", examples=["wait=30"])]

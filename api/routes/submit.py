@@ -6,11 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 
-from api.bodies import FORM_OVERHEAD, Body, body_reader
-from api.requests import edit_body, personalize_body
+from api.intake.bodies import FORM_OVERHEAD, Body, body_reader
+from api.intake.fields import edit_body, personalize_body
+from api.intake.submission import Submission, submit_edit, submit_personalize
 from api.state import State, app_state
-from api.submission import Submission, submit_edit, submit_personalize
-from api.views import JobView, Links, job_view, retry_after_s
+from api.views.jobs import JobView, job_view, retry_after_s
+from api.views.links import Links
 
 router = APIRouter(tags=["jobs"])
 

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse
 
 from api.state import TailId, Use
-from api.views import Links, TailView, tail_url, tail_view
+from api.views.links import Links
+from api.views.tails import TailView, tail_url, tail_view
 from core.errors import NotFoundError
 
 router = APIRouter(prefix="/tails", tags=["tails"])

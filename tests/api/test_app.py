@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from api import app as app_module
-from api.requests import EditFields, PersonalizeFields
+from api.intake.fields import EditFields, PersonalizeFields
 from core.config import REPOSITORY, Settings
 from core.models.parameters import EditParams, PersonalizeParams
 from core.services import Services, open_services

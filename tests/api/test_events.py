@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api import events
+from api.waiting import events
 from core.live.names import CHANGED, events_key
 from core.services import Services
 from tests.api.serving import PretendingWorker, personalize

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from api import longpoll
-from api.watcher import Watch
+from api.waiting import longpoll
+from api.waiting.watcher import Watch
 from tests.api.serving import PretendingWorker, edit, personalize
 
 

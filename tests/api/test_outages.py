@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from api import app as app_module
-from api import events, longpoll
+from api.waiting import events, longpoll
 from core.config import Settings
 from core.errors import StorageUnavailableError
 from core.services import Services, open_services

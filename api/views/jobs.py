@@ -1,18 +1,15 @@
-"""What clients get to see of jobs, tails and models."""
+"""What clients get to see of jobs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from fastapi import Request
 from pydantic import BaseModel, Field
 
 from api.problems import TYPE_PREFIX
-from core.clock import utc_now
+from api.views.links import Links
 from core.jobs.records import JobEnd, JobKind, JobSpec, JobState, JobStatus, Problem
-from core.services import Services
 
 MAX_RETRY_AFTER_S = 5
 
@@ -58,44 +55,6 @@ class JobView(BaseModel):
     receipt: dict[str, Any] | None = Field(None, description="all that decides the result; null until it has succeeded")
 
 
-class TailView(BaseModel):
-    """A tail and the personalization that makes it."""
-
-    id: str
-    job_id: str
-    status: JobStatus
-    model: str
-    model_hash: str
-    prompt: str
-    positions: int | None = Field(None, description="n, the vectors of the tail")
-    created_at: datetime
-    sha256: str | None = None
-    url: str | None = Field(None, description="signed; the tail as safetensors; null until it is ready")
-    expires_at: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Links:
-    """Makes the URLs in answers: signed, absolute, and expiring together."""
-
-    services: Services
-    base_url: str
-    expires_at: datetime
-
-    @classmethod
-    def of(cls, request: Request, services: Services) -> Links:
-        """Return links as the client of this request reaches the API."""
-        expires_at = utc_now() + timedelta(seconds=services.settings.url_ttl_s)
-        base_url = services.settings.public_url or str(request.base_url)
-        return cls(services, base_url.rstrip("/"), expires_at)
-
-    def to(self, key: str, filename: str, content_type: str) -> str:
-        """Return a URL that serves an object until `expires_at`."""
-        ttl = self.services.settings.url_ttl_s
-        url = self.services.storage.url(key, expires_s=ttl, filename=filename, content_type=content_type)
-        return self.base_url + url if url.startswith("/") else url
-
-
 def job_view(state: JobState, links: Links) -> JobView:
     """Return what a client sees of a job."""
     spec, live, end = state.spec, state.live, state.end
@@ -130,28 +89,6 @@ def _results(spec: JobSpec, end: JobEnd, links: Links) -> list[ResultView]:
         ResultView(index=i, url=links.to(key, f"{spec.id}-{i}.png", "image/png"), expires_at=links.expires_at)
         for i, key in enumerate(end.result_keys)
     ]
-
-
-def tail_view(spec: JobSpec, end: JobEnd | None, status: JobStatus, links: Links) -> TailView:
-    """Return what a client sees of a tail."""
-    view = TailView(
-        **spec.model_dump(include={"model", "model_hash", "prompt", "created_at"}),
-        id=spec.tail_id,
-        job_id=spec.id,
-        status=status,
-        positions=spec.personalize.positions if spec.personalize else None,
-    )
-    if end is None or end.tail_key is None:
-        return view
-    url = tail_url(spec, end.tail_key, links)
-    return view.model_copy(
-        update={"sha256": end.receipt.get("tail_sha256"), "url": url, "expires_at": links.expires_at}
-    )
-
-
-def tail_url(spec: JobSpec, key: str, links: Links) -> str:
-    """Return the signed URL of a tail's file."""
-    return links.to(key, f"{spec.tail_id}.safetensors", "application/octet-stream")
 
 
 def retry_after_s(state: JobState) -> int | None:

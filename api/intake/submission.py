@@ -1,9 +1,8 @@
-"""From what a client sent to what is accepted: checks, recipes, ids and hashes."""
+"""Accepts jobs: what was checked is stored with its picture and made known."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import secrets
 import threading
@@ -11,21 +10,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
-from pydantic import BaseModel
-
-from api.bodies import Body
-from api.checks import check_prompt, check_room, edit_params, parse, personalize_params, tail_model, usable_tail
-from api.requests import SEED_LIMIT, EditFields, PersonalizeFields
+from api.intake.bodies import Body
+from api.intake.checks import check_prompt, check_room, edit_params, parse, personalize_params, tail_model, usable_tail
+from api.intake.fields import SEED_LIMIT, EditFields, PersonalizeFields
+from api.intake.identity import identify
 from core.clock import utc_now
 from core.errors import IdempotencyConflictError, InvalidInputError, NotFoundError
 from core.images import decode_picture, fit_picture, parse_data_uri, to_png
 from core.jobs import keys
-from core.jobs.ids import new_job_id, tail_of
-from core.jobs.records import DEFAULT_OWNER, JobKind, JobSpec, JobState, JobStatus, LiveRecord
+from core.jobs.ids import tail_of
+from core.jobs.records import JobSpec, JobState, JobStatus, LiveRecord
 from core.models.info import ModelInfo
 from core.services import Services
-
-MAX_KEY_CHARS = 255
 
 # A decoded picture may take hundreds of megabytes; the threads that answer requests are many.
 _decoding = threading.BoundedSemaphore(os.cpu_count() or 1)
@@ -43,7 +39,7 @@ def submit_personalize(services: Services, body: Body, idempotency_key: str | No
     """Check a personalization, store it with its picture and make it known."""
     data = _picture_bytes(body)
     fields = parse(PersonalizeFields, Body({k: v for k, v in body.fields.items() if k != "picture"}, body.strict))
-    job_id, request_hash = _identity("personalize", fields, idempotency_key, data)
+    job_id, request_hash = identify("personalize", fields, idempotency_key, data)
     if replay := _replay(services, job_id, request_hash, idempotency_key):
         return replay
     info = services.registry.get(fields.model)
@@ -66,7 +62,7 @@ def submit_personalize(services: Services, body: Body, idempotency_key: str | No
 def submit_edit(services: Services, body: Body, idempotency_key: str | None) -> Submission:
     """Check an edit, store it and make it known; it waits for its tail if that is not ready."""
     fields = parse(EditFields, body)
-    job_id, request_hash = _identity("edit", fields, idempotency_key)
+    job_id, request_hash = identify("edit", fields, idempotency_key)
     if replay := _replay(services, job_id, request_hash, idempotency_key):
         return replay
     tail, ready = usable_tail(services, fields.tail_id)
@@ -101,24 +97,6 @@ def _stored_picture(services: Services, data: bytes, size: int, fit: Literal["cr
     with _decoding:
         image = decode_picture(data, max_bytes=limits.max_picture_bytes, max_pixels=limits.max_picture_pixels)
         return to_png(fit_picture(image, size, fit))
-
-
-def _identity(kind: JobKind, fields: BaseModel, key: str | None, picture: bytes = b"") -> tuple[str, str]:
-    """Return a job's id and the hash of its request.
-
-    The hash covers what was sent, not what a recipe or a drawn seed made of it: those may change between two tries.
-    """
-    canonical = {
-        "kind": kind,
-        "picture": hashlib.sha256(picture).hexdigest(),
-        "fields": fields.model_dump(exclude_unset=True),
-    }
-    request_hash = hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()
-    if key is None:
-        return new_job_id(), request_hash
-    if not 1 <= len(key) <= MAX_KEY_CHARS or not key.isprintable():
-        raise InvalidInputError("Idempotency-Key", f"Idempotency-Key needs 1 to {MAX_KEY_CHARS} printable characters")
-    return "job_" + hashlib.sha256(f"{DEFAULT_OWNER}\0{key}".encode()).hexdigest()[:24], request_hash
 
 
 def _replay(services: Services, job_id: str, request_hash: str, key: str | None) -> Submission | None:

@@ -11,9 +11,10 @@ import structlog
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.concurrency import run_in_threadpool
 
-from api.bounded import AWAY, bounded
 from api.state import AppState
-from api.views import JobView, Links, job_view
+from api.views.jobs import JobView, job_view
+from api.views.links import Links
+from api.waiting.bounded import AWAY, bounded
 from core.errors import TailorError
 from core.jobs.records import JobStatus
 from core.live.names import events_key

@@ -7,8 +7,8 @@ import time
 
 from starlette.concurrency import run_in_threadpool
 
-from api.bounded import AWAY, bounded
 from api.state import AppState
+from api.waiting.bounded import AWAY, bounded
 from core.jobs.records import JobState, JobStatus
 from core.live.names import record_key
 

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from api.bodies import Body
+from api.intake.bodies import Body
+from api.intake.fields import EditFields, PersonalizeFields
 from api.problems import field_errors
-from api.requests import EditFields, PersonalizeFields
 from core.errors import GoneError, InvalidInputError, NotFoundError, PromptTooLongError, QueueFullError, WrongModelError
 from core.jobs.ids import is_tail_id
 from core.jobs.records import JobKind, JobSpec, JobStatus

@@ -1,0 +1,33 @@
+"""The URLs in answers: signed, absolute, and expiring together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from fastapi import Request
+
+from core.clock import utc_now
+from core.services import Services
+
+
+@dataclass(frozen=True)
+class Links:
+    """Makes the URLs in answers: signed, absolute, and expiring together."""
+
+    services: Services
+    base_url: str
+    expires_at: datetime
+
+    @classmethod
+    def of(cls, request: Request, services: Services) -> Links:
+        """Return links as the client of this request reaches the API."""
+        expires_at = utc_now() + timedelta(seconds=services.settings.url_ttl_s)
+        base_url = services.settings.public_url or str(request.base_url)
+        return cls(services, base_url.rstrip("/"), expires_at)
+
+    def to(self, key: str, filename: str, content_type: str) -> str:
+        """Return a URL that serves an object until `expires_at`."""
+        ttl = self.services.settings.url_ttl_s
+        url = self.services.storage.url(key, expires_s=ttl, filename=filename, content_type=content_type)
+        return self.base_url + url if url.startswith("/") else url

@@ -1,0 +1,48 @@
+"""What clients get to see of tails."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+from api.views.links import Links
+from core.jobs.records import JobEnd, JobSpec, JobStatus
+
+
+class TailView(BaseModel):
+    """A tail and the personalization that makes it."""
+
+    id: str
+    job_id: str
+    status: JobStatus
+    model: str
+    model_hash: str
+    prompt: str
+    positions: int | None = Field(None, description="n, the vectors of the tail")
+    created_at: datetime
+    sha256: str | None = None
+    url: str | None = Field(None, description="signed; the tail as safetensors; null until it is ready")
+    expires_at: datetime | None = None
+
+
+def tail_view(spec: JobSpec, end: JobEnd | None, status: JobStatus, links: Links) -> TailView:
+    """Return what a client sees of a tail."""
+    view = TailView(
+        **spec.model_dump(include={"model", "model_hash", "prompt", "created_at"}),
+        id=spec.tail_id,
+        job_id=spec.id,
+        status=status,
+        positions=spec.personalize.positions if spec.personalize else None,
+    )
+    if end is None or end.tail_key is None:
+        return view
+    url = tail_url(spec, end.tail_key, links)
+    return view.model_copy(
+        update={"sha256": end.receipt.get("tail_sha256"), "url": url, "expires_at": links.expires_at}
+    )
+
+
+def tail_url(spec: JobSpec, key: str, links: Links) -> str:
+    """Return the signed URL of a tail's file."""
+    return links.to(key, f"{spec.tail_id}.safetensors", "application/octet-stream")
