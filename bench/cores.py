@@ -1,4 +1,4 @@
-"""Who has the cores while something is timed: one thread at a time, so that all that is compared runs alike."""
+"""Which thread may use the cores while something is timed, so that all that is compared runs alike."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import torch
 
-from worker.engine import take_the_cores
+from worker.engine import reserve_cores
 
 T = TypeVar("T")
 CORES = torch.get_num_threads()
@@ -21,5 +21,5 @@ def leave_the_cores() -> None:
 
 def with_the_cores(run: Callable[[], T]) -> T:
     """Run on a thread that has all cores, as an engine's has, and that gives them back by its end."""
-    with ThreadPoolExecutor(1, initializer=take_the_cores, initargs=(CORES,)) as pool:
+    with ThreadPoolExecutor(1, initializer=reserve_cores, initargs=(CORES,)) as pool:
         return pool.submit(run).result()

@@ -1,6 +1,6 @@
 """The method as its authors' code runs it, to time against: nothing is frozen, gradients of all weights are computed.
 
-Written from the paper (Han et al. 2023) and from what is known of the code's habits: the optimiser holds only
+Written from the paper (Han et al. 2023) and from what is known of the code's habits: the optimizer holds only
 the tail, so no weight ever changes, but backward goes through all of them; every hundred steps previews are sampled.
 """
 

@@ -88,7 +88,7 @@ def personalize(
     *,
     model: Annotated[str | None, typer.Option(help="One of `tailor models`.")] = None,
     recipe: Annotated[str | None, typer.Option(help="Named settings, for example fast or paper.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Optimizer steps.")] = None,
     seed: Seed = None,
     wait: Wait = True,
     as_json: Json = False,

@@ -53,7 +53,7 @@ class Settings(BaseSettings):
     max_picture_pixels: int = 50_000_000
     max_prompt_chars: int = 1000
     max_num_images: int = 8
-    max_steps: int = Field(5000, description="most optimiser steps of a personalization")
+    max_steps: int = Field(5000, description="most optimizer steps of a personalization")
     max_queued: int = Field(1000, ge=1, description="per kind; beyond it new jobs get 429")
     deadline_s: float = Field(86_400, gt=0, description="a job that has not ended so long after its acceptance fails")
 

@@ -49,7 +49,7 @@ def decode_picture(data: bytes, *, max_bytes: int, max_pixels: int) -> Image.Ima
 def fit_picture(image: Image.Image, size: int, fit: Literal["crop", "pad"]) -> Image.Image:
     """Return `image` (RGB) as a square of `size` pixels.
 
-    `crop` takes the centre square; `pad` keeps the whole picture and fills up with the mean colour of its edge.
+    `crop` takes the center square; `pad` keeps the whole picture and fills up with the mean color of its edge.
     """
     if fit == "crop":
         return ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)

@@ -27,7 +27,7 @@ class Readiness(BaseModel):
 
 @router.get("/healthz")
 async def healthz() -> dict[str, str]:
-    """Say that the process lives; asks nobody else."""
+    """Say that the process is alive; asks nobody else."""
     return {"status": "ok"}
 
 

@@ -40,7 +40,7 @@ def _case(number: int, seed: int) -> Case:
     rng = random.Random(seed)  # noqa: S311 - drawings, no secrets
     who = random_identity(rng)
     source = random_setting(who, rng)
-    while source.style == "sketch":  # it shows no colours, so nobody could learn them from it
+    while source.style == "sketch":  # it shows no colors, so nobody could learn them from it
         source = random_setting(who, rng)
     targets = tuple(_target(source, index, rng) for index in range(TARGETS))
     rivals = tuple(replace(random_identity(rng), species=who.species) for _ in range(RIVALS))

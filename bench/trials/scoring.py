@@ -82,7 +82,7 @@ def _value(scene: Scene, name: str) -> str:
 
 
 def _visible(scene: Scene) -> dict[str, str]:
-    """Return the looks that are there to be seen; a sketch has no colours."""
+    """Return the looks that are there to be seen; a sketch has no colors."""
     who = scene.who
     looks = {"pattern": who.pattern, "wear": who.wear}
     if scene.style != "sketch":

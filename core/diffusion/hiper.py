@@ -1,4 +1,4 @@
-"""Highly Personalized Text Embedding (Han et al. 2023, arXiv 2303.08767) as routines: optimise a tail, edit with it."""
+"""Highly Personalized Text Embedding (Han et al. 2023, arXiv 2303.08767) as routines: optimize a tail, edit with it."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def personalize(
 ) -> Routine[Tensor]:
     """Learn the tail (n, D), float32, of one picture `image` (3, H, W) in -1..1 and its source prompt.
 
-    Only the tail is optimised, with Adam on the noise-prediction loss (HiPer, section 3.2). Every step ends in a
+    Only the tail is optimized, with Adam on the noise-prediction loss (HiPer, section 3.2). Every step ends in a
     `Report` with a checkpoint, from which a later attempt goes on. Raises NonFiniteLossError.
     """
     conditioning: Conditioning = yield EncodePrompt(prompt)

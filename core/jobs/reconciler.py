@@ -98,8 +98,8 @@ class Reconciler:
     def _note_leases(self, jobs: list[OpenJob], now: float) -> None:
         """Note since when each running job has been without a lease, by this process' own clock.
 
-        After an outage, a suspended machine or a step of Redis' clock all leases have run out at once: everybody gets
-        one whole period to take his again before anyone is reaped.
+        After an outage, a suspended machine or a step of Redis' clock all leases have run out at once: every
+        worker gets one whole period to take its own again before any job is reaped.
         """
         bare = [job.id for job in jobs if job.status is JobStatus.RUNNING and not job.leased]
         self._bare_since = {job_id: self._bare_since.get(job_id, now) for job_id in bare}

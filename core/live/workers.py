@@ -1,4 +1,4 @@
-"""The workers that live, and which of them makes itself free for suspects."""
+"""Which workers are alive, and which of them makes itself free for suspects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Workers:
         self._client = client
 
     def beat(self, worker_id: str, state: dict[str, Any], ttl_s: int) -> None:
-        """Say that a worker lives, and what it does."""
+        """Say that a worker is alive, and what it does."""
         self._client.set(names.WORKERS + worker_id, json.dumps(state | {"id": worker_id}), ex=ttl_s)
 
     def alive(self) -> list[dict[str, Any]]:

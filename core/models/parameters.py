@@ -14,13 +14,13 @@ class Params(BaseModel):
 
 
 class PersonalizeParams(Params):
-    """How a tail is optimised; the recipe gives the defaults."""
+    """How a tail is optimized; the recipe gives the defaults."""
 
     recipe: str = "fast"
     positions: int = Field(5, ge=1, le=32, description="n, the vectors of the tail")
     learning_rate: float = Field(5e-3, gt=0, le=1)
     learning_rate_schedule: Literal["constant", "cosine"] = "constant"
-    steps: int = Field(1000, ge=1, description="optimiser steps")
+    steps: int = Field(1000, ge=1, description="optimizer steps")
     timestep_low: int = Field(0, ge=0, le=999, description="timesteps are drawn from low..high, both included")
     timestep_high: int = Field(999, ge=0, le=999)
     timestep_drift: int = Field(

@@ -31,7 +31,7 @@ def check_prefix(prefix: str) -> str:
 
 
 def check_folder_prefix(prefix: str) -> str:
-    """Return `prefix` if it names a whole folder; what deletes by prefix must not hit a neighbour."""
+    """Return `prefix` if it names a whole folder; what deletes by prefix must not hit a neighbor."""
     if not prefix.endswith("/"):
         raise ValueError(f"prefix {prefix!r} must end in '/'")
     return check_prefix(prefix)

@@ -79,7 +79,7 @@ def publish(services: Services, info: ModelInfo = MODEL) -> None:
 
 
 def picture(color: str = "teal", size: tuple[int, int] = (80, 60), format_: str = "PNG") -> bytes:
-    """Return a picture of one colour as a file."""
+    """Return a picture of one color as a file."""
     buffer = io.BytesIO()
     Image.new("RGB", size, color).save(buffer, format_)
     return buffer.getvalue()

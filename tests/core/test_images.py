@@ -24,8 +24,8 @@ def corners(size: tuple[int, int] = (64, 32)) -> Image.Image:
     image = Image.new("RGB", size)
     half_width, half_height = size[0] // 2, size[1] // 2
     places = [(0, 0), (half_width, 0), (0, half_height), (half_width, half_height)]
-    for place, colour in zip(places, (RED, GREEN, BLUE, YELLOW), strict=True):
-        image.paste(colour, (*place, place[0] + half_width, place[1] + half_height))
+    for place, color in zip(places, (RED, GREEN, BLUE, YELLOW), strict=True):
+        image.paste(color, (*place, place[0] + half_width, place[1] + half_height))
     return image
 
 
@@ -45,7 +45,7 @@ def refused(data: bytes, **limits: int) -> InvalidPictureError:
     return caught.value
 
 
-def corner_colours(image: Image.Image) -> list[tuple[int, ...]]:
+def corner_colors(image: Image.Image) -> list[tuple[int, ...]]:
     right, bottom = image.width - 4, image.height - 4
     pixels = np.asarray(image)
     places = [(3, 3), (right, 3), (3, bottom), (right, bottom)]
@@ -56,11 +56,11 @@ def corner_colours(image: Image.Image) -> list[tuple[int, ...]]:
 def test_the_three_formats_decode_to_rgb_with_their_colours_in_place(kind: str) -> None:
     image = decode_picture(encoded(corners(), kind), **LIMITS)
     assert (image.mode, image.size) == ("RGB", (64, 32))
-    assert corner_colours(image) == [RED, GREEN, BLUE, YELLOW]
+    assert corner_colors(image) == [RED, GREEN, BLUE, YELLOW]
 
 
 @pytest.mark.parametrize(
-    ("orientation", "size", "colours"),
+    ("orientation", "size", "colors"),
     [
         (2, (64, 32), [GREEN, RED, YELLOW, BLUE]),
         (3, (64, 32), [YELLOW, BLUE, GREEN, RED]),
@@ -68,12 +68,12 @@ def test_the_three_formats_decode_to_rgb_with_their_colours_in_place(kind: str) 
         (8, (32, 64), [GREEN, YELLOW, RED, BLUE]),
     ],
 )
-def test_a_picture_is_turned_as_its_exif_says(orientation: int, size: tuple[int, int], colours: list[Any]) -> None:
+def test_a_picture_is_turned_as_its_exif_says(orientation: int, size: tuple[int, int], colors: list[Any]) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     image = decode_picture(encoded(corners(), "JPEG", exif=exif, quality=95), **LIMITS)
     assert image.size == size
-    assert corner_colours(image) == colours
+    assert corner_colors(image) == colors
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
@@ -116,14 +116,14 @@ def test_sixteen_bit_gray_is_scaled_and_not_clipped() -> None:
 
 def test_a_cmyk_jpeg_keeps_its_colours() -> None:
     image = decode_picture(encoded(corners().convert("CMYK"), "JPEG"), **LIMITS)
-    assert corner_colours(image) == [RED, GREEN, BLUE, YELLOW]
+    assert corner_colors(image) == [RED, GREEN, BLUE, YELLOW]
 
 
 def test_of_a_phones_mpo_the_first_frame_is_taken() -> None:
     data = encoded(corners(), "MPO", save_all=True, append_images=[Image.new("RGB", (64, 32))])
     with Image.open(io.BytesIO(data)) as opened:
         assert (opened.format, getattr(opened, "n_frames", 1)) == ("MPO", 2)
-    assert corner_colours(decode_picture(data, **LIMITS)) == [RED, GREEN, BLUE, YELLOW]
+    assert corner_colors(decode_picture(data, **LIMITS)) == [RED, GREEN, BLUE, YELLOW]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
@@ -226,7 +226,7 @@ def test_crop_keeps_the_centre_square() -> None:
     assert np.asarray(square)[4:12, 4:12].tolist() == np.full((8, 8, 3), GREEN).tolist()
 
 
-def test_pad_keeps_the_whole_picture_on_its_edges_mean_colour() -> None:
+def test_pad_keeps_the_whole_picture_on_its_edges_mean_color() -> None:
     image = Image.new("RGB", (64, 32), RED)
     image.paste(BLUE, (16, 8, 48, 24))
     square = fit_picture(image, 32, "pad")

@@ -6,7 +6,7 @@ A routine is a generator that yields requests (`core.diffusion.requests`); `Engi
 
 from worker.engine.engine import Engine
 from worker.engine.policy import Kind
-from worker.engine.threads import take_the_cores
+from worker.engine.threads import reserve_cores
 from worker.engine.ticket import CancelReason, HandedBackError, JobCanceledError, Ticket
 
-__all__ = ["CancelReason", "Engine", "HandedBackError", "JobCanceledError", "Kind", "Ticket", "take_the_cores"]
+__all__ = ["CancelReason", "Engine", "HandedBackError", "JobCanceledError", "Kind", "Ticket", "reserve_cores"]

@@ -18,7 +18,7 @@ from worker.engine.policy import Kind, Shares, bucket_for, pick
 from worker.engine.prompts import PromptCache
 from worker.engine.run import Run
 from worker.engine.stats import EngineStats, Meter
-from worker.engine.threads import take_the_cores
+from worker.engine.threads import reserve_cores
 from worker.engine.ticket import CancelReason, Ticket
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Engine:
         self._thread = Thread(target=self._loop, name="engine", daemon=True)
 
     def start(self) -> None:
-        """Start the engine's thread, and wait until it has the cores."""
+        """Start the engine's thread, and wait until torch's threads are its own."""
         self._thread.start()
         self._started.wait()
 
@@ -204,7 +204,7 @@ class Engine:
 
     def _loop(self) -> None:
         if self._num_threads is not None:
-            take_the_cores(self._num_threads)
+            reserve_cores(self._num_threads)
         self._started.set()
         while not self.stopping.is_set():
             self._tick()

@@ -1,4 +1,4 @@
-"""Gives one thread the machine's cores."""
+"""Reserves the machine's cores for one thread."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from threading import Thread
 import torch
 
 
-def take_the_cores(num_threads: int) -> None:
+def reserve_cores(num_threads: int) -> None:
     """Let this thread's operations run in so many threads, and those of threads that come later in one each.
 
     GNU's OpenMP keeps a team of waiting threads for every thread that has done a parallel operation. Once all teams

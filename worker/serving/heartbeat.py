@@ -1,4 +1,4 @@
-"""Renews leases, tells that the worker lives, hears of cancellations, ends a stuck worker."""
+"""Renews leases, tells that the worker is alive, hears of cancellations, ends a stuck worker."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 
 class Heartbeat:
-    """Keeps a worker's leases, says that it lives, and listens for cancellations; two threads.
+    """Keeps a worker's leases, says that it is alive, and listens for cancellations; two threads.
 
     A worker whose engine has not ticked for too long renews nothing and exits: its jobs go to others.
     """

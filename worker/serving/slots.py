@@ -47,7 +47,7 @@ class Slots:
             self._alone = False
 
     def share(self, kind: JobKind) -> None:
-        """Go on in one slot of a kind after having had the whole worker."""
+        """Go on in one slot of a kind after having occupied the whole worker."""
         with self._lock:
             self._alone = False
             self._taken[kind] += 1

@@ -61,7 +61,7 @@ class PersonalizeWork:
     claims: Claims
 
     def routine(self) -> Routine[Tensor]:
-        """Return the optimisation, going on from an earlier attempt's checkpoint if there is one."""
+        """Return the optimization, going on from an earlier attempt's checkpoint if there is one."""
         spec = self.attempt.spec
         if spec.personalize is None:
             raise InvalidInputError("personalize", f"{spec.id} has no parameters")
