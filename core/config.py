@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     compile: bool = Field(False, description="compile UNets with torch.compile: minutes at the first calls")
     model_memory_mb: int = Field(16_000, ge=1, description="budget of the model cache")
 
+    seats: str | None = Field(None, description="folder in which the workers of a machine see how others ended")
+
     # What a worker does at once
     personalize_slots: int = Field(8, ge=1)
     edit_slots: int = Field(8, ge=1)

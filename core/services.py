@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
+from core.clock import FleetClock
 from core.config import Settings
 from core.jobs.nudges import Nudges, make_celery
 from core.jobs.reconciler import Reconciler
@@ -14,6 +15,7 @@ from core.live.store import LiveStore
 from core.models.registry import ModelRegistry
 from core.storage import open_storage
 from core.storage.base import Storage
+from core.storage.race import storage_time_s
 
 SECRET_KEY = "secret"  # noqa: S105 - the key's name in storage, not a secret
 
@@ -25,6 +27,7 @@ class Services:
     settings: Settings
     storage: Storage
     live: LiveStore
+    clock: FleetClock
     jobs: JobStore
     registry: ModelRegistry
     reconciler: Reconciler
@@ -38,10 +41,12 @@ def open_services(settings: Settings) -> Services:
     secret = settings.secret.encode() if settings.secret else _shared_secret(storage)
     storage = _open(settings, secret=secret)
     live = LiveStore(connect(settings.redis_url), lease_s=settings.lease_s)
-    jobs = JobStore(storage, live, Nudges(make_celery(settings.redis_url)))
+    clock = FleetClock(live.time_s)
+    clock.begin(storage_time_s(storage))
+    jobs = JobStore(storage, live, Nudges(make_celery(settings.redis_url)), clock)
     registry = ModelRegistry(storage, settings.model_locations)
-    reconciler = Reconciler(jobs, every_s=settings.reconcile_s, lease_s=settings.lease_s)
-    return Services(settings, storage, live, jobs, registry, reconciler, secret)
+    reconciler = Reconciler(jobs, every_s=settings.reconcile_s, lease_s=settings.lease_s, renew_s=settings.renew_s)
+    return Services(settings, storage, live, clock, jobs, registry, reconciler, secret)
 
 
 def _open(settings: Settings, *, secret: bytes) -> Storage:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
+from typing import Any
 
 import structlog
-from celery.signals import worker_init, worker_shutdown, worker_shutting_down
+from celery.signals import worker_init, worker_ready, worker_shutdown, worker_shutting_down
 from transformers.utils.logging import disable_progress_bar
 
 from core.config import Settings
@@ -36,6 +37,11 @@ def _start(**_: object) -> None:
         structlog.get_logger().error("worker.start_failed", error=str(error))
         os._exit(START_FAILED_EXIT_CODE)
     _runtime[0].start()
+
+
+@worker_ready.connect
+def _attach(sender: Any, **_: object) -> None:
+    _runtime[0].consumption.attach(sender)
 
 
 @worker_shutting_down.connect

@@ -13,6 +13,7 @@ from core.models.info import ModelInfo
 from core.models.recipes import recipes_for
 from core.models.registry import ModelRegistry
 from worker.model_cache import ModelCache
+from worker.served_models import ServedModels
 
 log = structlog.get_logger()
 
@@ -33,21 +34,22 @@ def model_info(backbone: Backbone, location: str) -> ModelInfo:
     )
 
 
-def publish_models(models: ModelCache, registry: ModelRegistry) -> list[str]:
-    """Load every configured model once and publish it, the default one first; returns the names of those that did.
+def publish_models(cache: ModelCache, registry: ModelRegistry, served: ServedModels) -> None:
+    """Load every configured model that is not served yet, publish it and serve it; the default one first.
 
-    One that can't be loaded is logged and left out: its jobs are refused, the others' go on.
+    One that can't be loaded is logged and left out; raises StorageUnavailableError.
     """
-    published = []
-    for name, location in models.locations.items():
+    for name, location in cache.locations.items():
+        if name in served.hashes():
+            continue
         try:
-            with models.use(name) as backbone:
+            with cache.use(name) as backbone:
                 registry.publish(model_info(backbone, location), backbone.tokenizer_json)
+                model_hash = backbone.hash
         except StorageUnavailableError:
             raise
         except Exception as error:  # a broken checkpoint must not take the good ones with it
             log.error("model.load_failed", model=name, location=location, error=str(error))
         else:
-            log.info("model.published", model=name)
-            published.append(name)
-    return published
+            log.info("model.published", model=name, hash=model_hash[:12])
+            served.add(name, model_hash)

@@ -2,54 +2,79 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import socket
+import tempfile
 import threading
+from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import structlog
+from pydantic import ValidationError
+from redis.exceptions import RedisError
 
 from core.config import Settings
 from core.diffusion.backbone import Backbone, load_backbone
-from core.errors import StorageUnavailableError
+from core.errors import StorageUnavailableError, TailorError
+from core.jobs import keys
 from core.jobs.claims import Claims
+from core.jobs.records import KINDS
 from core.services import open_services
+from worker.consumption import Consumption
 from worker.engine import Engine
 from worker.model_cache import ModelCache
 from worker.model_publisher import publish_models
+from worker.served_models import ServedModels
 from worker.serving.heartbeat import Heartbeat
 from worker.serving.runner import Runner
+from worker.serving.seat import open_seat
 
 PUBLISH_AGAIN_S = 30
+HAND_BACK_S = 20  # how long a broken worker waits for its jobs to be handed back
+BROKEN_EXIT_CODE = 75  # EX_TEMPFAIL: whoever supervises this process starts it again
 log = structlog.get_logger()
 
 
 class Runtime:
-    """All that one worker process has beside Celery: services, engine, models, runner, heartbeat, reconciler."""
+    """Everything in a worker process besides Celery: services, engine, models, runner, heartbeat, reconciler."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.services = open_services(settings)
         self.worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self.engine = Engine(max_batch=settings.max_batch, num_threads=settings.threads or os.cpu_count())
-        self.models = ModelCache(
+        self.cache = ModelCache(
             settings.model_locations, budget_bytes=settings.model_memory_mb * 2**20, load=self._load_backbone
         )
-        claims = Claims(self.services.jobs, self.worker_id, max_attempts=settings.max_attempts)
-        self.runner = Runner(settings, claims, self.engine, self.models)
+        self.served = ServedModels(self.cache)
+        self.consumption = Consumption()
+        self.seat = open_seat(_seats_folder(settings))
+        claims = Claims(self.services.jobs, self.worker_id, self._hashes, max_attempts=settings.max_attempts)
+        self.runner = Runner(
+            settings,
+            claims,
+            self.engine,
+            self.served,
+            seat=self.seat,
+            heed=self.consumption.want,
+            on_broken=self._give_up,
+        )
         self.heartbeat = Heartbeat(
             self.runner, claims, every_s=settings.renew_s, stall_s=settings.stall_s, describe=self.describe
         )
-        self.published: list[str] = []
         self._stopped = threading.Event()
+        self._broken = threading.Event()
 
     def start(self) -> None:
         """Start everything; models are loaded and published on a thread of their own."""
         self.engine.start()
         self.services.reconciler.start()
         self.heartbeat.start()
+        threading.Thread(target=self._report_left_behind, name="left-behind", daemon=True).start()
         threading.Thread(target=self._publish, name="publish", daemon=True).start()
 
     def stop(self) -> None:
@@ -63,11 +88,14 @@ class Runtime:
         stats = self.engine.stats()
         return {
             "engine": asdict(stats) | {"mean_batch_size": stats.mean_batch_size},
-            "models": self.published,
-            "model_cache": asdict(self.models.stats()),
+            "models": self.served.hashes(),
+            "model_cache": asdict(self.cache.stats()),
             "prompt_cache": {"hits": self.engine.prompts.hits, "misses": self.engine.prompts.misses},
             "slots": {kind: [self.runner.slots.taken()[kind], most] for kind, most in self.runner.slots.limits.items()},
         }
+
+    def _hashes(self) -> set[str]:
+        return set(self.served.hashes().values())
 
     def _load_backbone(self, location: str, name: str) -> Backbone:
         settings = self.settings
@@ -75,14 +103,54 @@ class Runtime:
             location, name=name, device=settings.device, dtype=settings.dtype, compiled=settings.compile
         )
 
+    def _report_left_behind(self) -> None:
+        """Queue again what dead processes of this machine ran: their leases need not run out first."""
+        for left in self.seat.left_behind:
+            try:
+                spec = self.services.jobs.spec(left.job_id)
+                if left.crashed:
+                    self.services.storage.create(keys.crashed(left.job_id, left.number), b"")
+                self.services.reconciler.reap(spec, token=left.token)
+            except (TailorError, RedisError, ValidationError) as error:  # then its lease has to run out
+                log.warning("left_behind.failed", job=left.job_id, error=str(error))
+
     def _publish(self) -> None:
-        """Publish all models; one that can't be loaded now, as the hub is away, say, is tried again."""
+        """Serve all models; one that can't be loaded now (because the hub is down, say) is tried again."""
         while not self._stopped.is_set():
             try:
-                self.published = publish_models(self.models, self.services.registry)
+                publish_models(self.cache, self.services.registry, self.served)
             except StorageUnavailableError as error:
                 log.warning("publish.storage_away", error=error.detail)
-            self.heartbeat.beat()
-            if len(self.published) == len(self.models.locations):
+            else:
+                if not self.served.hashes():
+                    self._give_up("no model can be loaded")
+            if self.served.hashes():
+                self.heartbeat.beat()
+                for kind in KINDS:
+                    self.consumption.want(kind, True)
+            if len(self.served.hashes()) == len(self.cache.locations):
                 return
             self._stopped.wait(PUBLISH_AGAIN_S)
+
+    def _give_up(self, reason: str) -> None:
+        """Hand everything back and end this process: what is broken is this machine, and no job's fault."""
+        if self._broken.is_set():
+            return
+        self._broken.set()
+        log.error("worker.broken", reason=reason)
+        threading.Thread(target=self._end, name="broken").start()
+
+    def _end(self) -> None:
+        self.stop()
+        self.runner.wait_until_idle(HAND_BACK_S)
+        with suppress(RedisError):
+            self.services.live.workers.leave(self.worker_id)
+        os._exit(BROKEN_EXIT_CODE)
+
+
+def _seats_folder(settings: Settings) -> Path:
+    """Return the folder that the workers of this machine share which work on one Redis and storage."""
+    if settings.seats:
+        return Path(settings.seats)
+    shared = hashlib.sha256(f"{settings.redis_url}\0{settings.storage}".encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"tailor-seats-{os.getuid()}-{shared}"

@@ -12,7 +12,7 @@ from api.intake.fields import EditFields, PersonalizeFields
 from api.problems import field_errors
 from core.errors import GoneError, InvalidInputError, NotFoundError, PromptTooLongError, QueueFullError, WrongModelError
 from core.jobs.ids import is_tail_id
-from core.jobs.records import JobKind, JobSpec, JobStatus
+from core.jobs.records import JobEnd, JobKind, JobSpec, JobStatus
 from core.models.info import ModelInfo
 from core.models.parameters import EditParams, PersonalizeParams, Recipe
 from core.services import Services
@@ -90,8 +90,8 @@ def check_room(services: Services, kind: JobKind) -> None:
         raise QueueFullError(f"{limit} jobs of kind {kind} wait already", retry_after_s=30, limit=limit)
 
 
-def usable_tail(services: Services, tail_id: str) -> tuple[JobSpec, bool]:
-    """Return the personalization behind a tail and whether it is ready; refuse one that can't become ready."""
+def usable_tail(services: Services, tail_id: str) -> tuple[JobSpec, JobEnd | None]:
+    """Return the personalization behind a tail, and its end if it is ready; refuse one that can't become ready."""
     if not is_tail_id(tail_id):
         raise NotFoundError(f"tail_id: there is no tail {tail_id}", field="tail_id")
     try:
@@ -99,7 +99,7 @@ def usable_tail(services: Services, tail_id: str) -> tuple[JobSpec, bool]:
     except (NotFoundError, GoneError) as error:
         raise type(error)(f"tail_id: {error.detail}", field="tail_id") from error
     if end is None or end.status is JobStatus.SUCCEEDED:
-        return spec, end is not None
+        return spec, end
     reason = end.error.detail if end.error else f"its job was {end.status}"
     raise InvalidInputError("tail_id", f"tail_id: {tail_id} can't be used: {reason}", status_of_tail=end.status)
 

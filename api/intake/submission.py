@@ -14,12 +14,11 @@ from api.intake.bodies import Body
 from api.intake.checks import check_prompt, check_room, edit_params, parse, personalize_params, tail_model, usable_tail
 from api.intake.fields import SEED_LIMIT, EditFields, PersonalizeFields
 from api.intake.identity import identify
-from core.clock import utc_now
 from core.errors import IdempotencyConflictError, InvalidInputError, NotFoundError
 from core.images import decode_picture, fit_picture, parse_data_uri, to_png
 from core.jobs import keys
 from core.jobs.ids import tail_of
-from core.jobs.records import JobSpec, JobState, JobStatus, LiveRecord
+from core.jobs.records import JobEnd, JobSpec, JobState, JobStatus, LiveRecord
 from core.models.info import ModelInfo
 from core.services import Services
 
@@ -56,7 +55,7 @@ def submit_personalize(services: Services, body: Body, idempotency_key: str | No
         personalize=params,
         picture_key=keys.picture(job_id, hashlib.sha256(picture).hexdigest()),
     )
-    return _accept(services, spec, JobStatus.QUEUED, picture)
+    return _accept(services, spec, idempotency_key, picture=picture)
 
 
 def submit_edit(services: Services, body: Body, idempotency_key: str | None) -> Submission:
@@ -65,7 +64,7 @@ def submit_edit(services: Services, body: Body, idempotency_key: str | None) -> 
     job_id, request_hash = identify("edit", fields, idempotency_key)
     if replay := _replay(services, job_id, request_hash, idempotency_key):
         return replay
-    tail, ready = usable_tail(services, fields.tail_id)
+    tail, tail_end = usable_tail(services, fields.tail_id)
     info = tail_model(services, tail, fields.model)
     params = edit_params(services, info, tail, fields)
     if tail.personalize is not None:
@@ -80,7 +79,7 @@ def submit_edit(services: Services, body: Body, idempotency_key: str | None) -> 
         tail_id=fields.tail_id,
         edit=params,
     )
-    return _accept(services, spec, JobStatus.QUEUED if ready else JobStatus.WAITING)
+    return _accept(services, spec, idempotency_key, tail_end=tail_end)
 
 
 def _picture_bytes(body: Body) -> bytes:
@@ -118,7 +117,7 @@ def _same(services: Services, stored: JobSpec, request_hash: str) -> Submission:
 def _accepted_now(
     services: Services, job_id: str, request_hash: str, info: ModelInfo, seed: int | None
 ) -> dict[str, Any]:
-    now = utc_now()
+    now = services.clock.now()
     return {
         "id": job_id,
         "created_at": now,
@@ -130,10 +129,18 @@ def _accepted_now(
     }
 
 
-def _accept(services: Services, spec: JobSpec, status: JobStatus, picture: bytes | None = None) -> Submission:
-    stored, new = services.jobs.accept(spec, picture)
+def _accept(
+    services: Services,
+    spec: JobSpec,
+    idempotency_key: str | None,
+    *,
+    picture: bytes | None = None,
+    tail_end: JobEnd | None = None,
+) -> Submission:
+    stored, new = services.jobs.accept(spec, picture, may_exist=idempotency_key is not None)
     if not new:
         return _same(services, stored, spec.request_hash)
-    services.jobs.announce(stored)
+    services.jobs.announce(stored, tail_end=tail_end)
+    status = JobStatus.WAITING if spec.kind == "edit" and tail_end is None else JobStatus.QUEUED
     # Not read back: the job is accepted, and nothing that fails from here on may say otherwise.
     return Submission(JobState(spec=stored, live=LiveRecord(status=status)), replayed=False)

@@ -48,6 +48,7 @@ class JobView(BaseModel):
     loss: float | None = None
     position: int | None = Field(None, description="jobs of this kind before it; null unless queued")
     eta_s: float | None = None
+    waiting_for: str | None = Field(None, description="what it waits for besides its turn, if anything")
     created_at: datetime
     ended_at: datetime | None = None
     error: ErrorView | None = None
@@ -63,6 +64,7 @@ def job_view(state: JobState, links: Links) -> JobView:
         **spec.model_dump(include={"id", "kind", "tail_id", "model", "prompt", "seed", "created_at"}),
         **live.model_dump(include={"attempt", "step", "steps", "loss"}),
         status=state.status,
+        waiting_for=state.waiting_for,
         parameters=parameters.model_dump() if parameters else {},
         progress=_progress(state),
         position=None if end else live.position,

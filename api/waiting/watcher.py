@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import redis.asyncio
 import structlog
 from redis.exceptions import RedisError
 
-from core.live.names import CHANGED
+from core.live.names import changed_channel
 
 log = structlog.get_logger()
 RETRY_S = 1.0
 PING_S = 10.0
+IDLE_CHANNEL = "tailor:changed:none"
 
 
 class Watch:
@@ -43,25 +45,31 @@ class Watch:
 
 
 class Watcher:
-    """The one Redis reader of this process: it tells long polls and event streams that their job has changed."""
+    """The one Redis reader of this process: it tells long polls and event streams that their job has changed.
+
+    It subscribes to the channels of the jobs that somebody here watches, and to no others.
+    """
 
     def __init__(self, client: redis.asyncio.Redis, *, away_poll_s: float = 2.0) -> None:
         self.away_poll_s = away_poll_s
         self.connected = False
         self._client = client
-        self._watches: dict[str, set[Watch]] = {}
+        self._watches: dict[str, set[Watch]] = {}  # by channel
+        self._wanted = asyncio.Event()  # set when the channels that are wanted have changed
 
     @contextmanager
     def watch(self, job_id: str) -> Iterator[Watch]:
         """Watch a job for the length of the block."""
-        watch = Watch(self)
-        self._watches.setdefault(job_id, set()).add(watch)
+        watch, channel = Watch(self), changed_channel(job_id)
+        self._watches.setdefault(channel, set()).add(watch)
+        self._wanted.set()
         try:
             yield watch
         finally:
-            self._watches[job_id].discard(watch)
-            if not self._watches[job_id]:
-                del self._watches[job_id]
+            self._watches[channel].discard(watch)
+            if not self._watches[channel]:
+                del self._watches[channel]
+            self._wanted.set()
 
     async def run(self) -> None:
         """Read until canceled; come back by itself after an outage."""
@@ -76,17 +84,38 @@ class Watcher:
             await asyncio.sleep(RETRY_S)
 
     async def _read(self) -> None:
-        async with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:
-            await pubsub.subscribe(CHANGED)
+        async with self._client.pubsub() as pubsub:
+            await pubsub.subscribe(IDLE_CHANNEL)  # so that there is a connection to listen on
             self.connected = True
             self._wake_all()  # something may have changed before
-            while True:
-                message = await pubsub.get_message(timeout=PING_S)
-                if message is not None and message["type"] == "message":
-                    for watch in self._watches.get(message["data"], ()):
-                        watch.wake()
+            subscribing = asyncio.create_task(self._subscribe(pubsub))
+            try:
+                while not subscribing.done():
+                    message = await pubsub.get_message(timeout=PING_S)
+                    if message is not None and message["type"] in ("message", "subscribe"):
+                        self._wake(message["channel"])  # once subscribed: something may have changed just before
+                subscribing.result()
+            finally:
+                subscribing.cancel()
+
+    async def _subscribe(self, pubsub: Any) -> None:
+        """Keep the subscribed channels those that somebody watches."""
+        subscribed: set[str] = set()
+        self._wanted.set()
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            wanted = set(self._watches)
+            if wanted - subscribed:
+                await pubsub.subscribe(*(wanted - subscribed))
+            if subscribed - wanted:
+                await pubsub.unsubscribe(*(subscribed - wanted))
+            subscribed = wanted
+
+    def _wake(self, channel: str) -> None:
+        for watch in self._watches.get(channel, ()):
+            watch.wake()
 
     def _wake_all(self) -> None:
-        for watches in self._watches.values():
-            for watch in watches:
-                watch.wake()
+        for channel in self._watches:
+            self._wake(channel)

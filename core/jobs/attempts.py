@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
-from core.clock import utc_now
 from core.jobs import keys
 from core.jobs.records import JobSpec
 from core.record import SCHEMA_VERSION
@@ -15,7 +15,8 @@ from core.storage.base import Storage
 class Attempt:
     """One numbered try at a job, and the token of its lease: the right to try the job now.
 
-    `crashes` is how many attempts before it were lost with their worker; after the first one it begins `alone`.
+    `crashes` is how many attempts before it ended with their process, as far as that may be the job's doing: after one
+    it runs in half the company, after two `alone`.
     """
 
     spec: JobSpec
@@ -35,6 +36,7 @@ class AttemptHistory:
 
     claimed: tuple[int, ...] = ()
     handed_back: tuple[int, ...] = ()
+    crashed: tuple[int, ...] = ()
 
     @property
     def newest(self) -> int:
@@ -43,8 +45,18 @@ class AttemptHistory:
 
     @property
     def unfinished(self) -> int:
-        """How many were neither handed back nor brought to an end: only these cost one."""
+        """How many were neither handed back nor brought to an end."""
         return len(set(self.claimed) - set(self.handed_back))
+
+    @property
+    def crashes(self) -> int:
+        """How many ended with their process while its machine lived on: the job itself may be the reason.
+
+        Of those that were lost without a word (a machine died or was taken away) only every second one counts.
+        """
+        known = set(self.crashed) - set(self.handed_back)
+        lost = set(self.claimed) - set(self.handed_back) - known
+        return len(known) + len(lost) // 2
 
     @property
     def running(self) -> bool:
@@ -55,13 +67,14 @@ class AttemptHistory:
 def read_attempts(storage: Storage, job_id: str) -> AttemptHistory:
     """Read a job's attempts from storage."""
     names = [info.key.rsplit("/", 1)[1] for info in storage.list(keys.attempts(job_id))]
-    claimed = tuple(int(name.partition(".")[0]) for name in names if name.endswith(".json"))
-    return AttemptHistory(
-        claimed, tuple(int(name.partition(".")[0]) for name in names if name.endswith(".handed-back"))
-    )
+    return AttemptHistory(_numbers(names, ".json"), _numbers(names, ".handed-back"), _numbers(names, ".crashed"))
 
 
-def claim_attempt(storage: Storage, job_id: str, number: int, worker_id: str) -> bool:
-    """Claim an attempt for a worker: True for the one that won."""
-    note = f'{{"schema_version":{SCHEMA_VERSION},"worker":"{worker_id}","at":"{utc_now().isoformat()}"}}'
+def _numbers(names: list[str], ending: str) -> tuple[int, ...]:
+    return tuple(int(name.removesuffix(ending)) for name in names if name.endswith(ending))
+
+
+def create_attempt(storage: Storage, job_id: str, number: int, worker_id: str, at: datetime) -> bool:
+    """Create an attempt for a worker: True for the one that won."""
+    note = f'{{"schema_version":{SCHEMA_VERSION},"worker":"{worker_id}","at":"{at.isoformat()}"}}'
     return storage.create(keys.attempt(job_id, number), note.encode(), "application/json")

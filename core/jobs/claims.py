@@ -3,82 +3,120 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable, Collection
 
 import structlog
 from pydantic import ValidationError
 from redis.exceptions import RedisError
 
-from core.clock import utc_now
 from core.errors import GoneError, NotFoundError, StorageUnavailableError
 from core.jobs import keys
-from core.jobs.attempts import Attempt, claim_attempt, read_attempts
+from core.jobs.attempts import Attempt, AttemptHistory, create_attempt, read_attempts
 from core.jobs.checkpoints import Checkpoints
 from core.jobs.records import JobSpec
 from core.jobs.store import JobStore
-from core.live.names import SUSPECTS
+from core.live.names import ALONE, again
 
 log = structlog.get_logger()
 
 
 class Claims:
-    """Claims attempts for one worker, keeps their leases and gives them back."""
+    """Claims attempts for one worker, keeps their leases and gives them back.
 
-    def __init__(self, store: JobStore, worker_id: str, *, max_attempts: int = 3) -> None:
+    A worker claims only jobs of models, by hash, that it `serves`.
+    """
+
+    def __init__(
+        self, store: JobStore, worker_id: str, serves: Callable[[], Collection[str]], *, max_attempts: int = 3
+    ) -> None:
         self.store = store
         self.checkpoints = Checkpoints(store.storage)
         self.worker_id = worker_id
+        self.serves = serves
         self.max_attempts = max_attempts
+        self._turn = 0
 
     def take(self, line: str) -> Attempt | None:
-        """Claim the next job of a line; None when there is none. Raises RedisError or StorageUnavailableError."""
-        token = f"{self.worker_id}:{secrets.token_hex(8)}"
-        while job_id := self.store.live.lines.claim(line, token):
-            try:
-                attempt = self._claim(job_id, line, token)
-            except ValidationError as error:  # written by a newer version: a worker of that version will take it
-                log.error("job.unreadable", job=job_id, error=str(error))
-                self.store.live.leases.release(job_id, token)
-                continue
-            except StorageUnavailableError:
-                self.store.live.lines.enqueue(job_id, line, token=token)
-                raise
-            if attempt is not None:
+        """Claim the next job of a line; None when there is none. Raises RedisError or StorageUnavailableError.
+
+        A worker of several models takes from each in turn.
+        """
+        models = sorted(self.serves())
+        self._turn += 1
+        for index in range(len(models)):
+            if attempt := self._take(line, models[(self._turn + index) % len(models)]):
                 return attempt
         return None
 
-    def _claim(self, job_id: str, line: str, token: str) -> Attempt | None:
-        live = self.store.live
+    def _take(self, line: str, model_hash: str) -> Attempt | None:
+        token = f"{self.worker_id}:{secrets.token_hex(8)}"
+        unreadable: list[str] = []
+        try:
+            while claimed := self.store.live.lines.claim(line, model_hash, token):
+                job_id, last_attempt = claimed
+                try:
+                    attempt = self._claim(job_id, line, token, is_first=last_attempt == 0)
+                except ValidationError as error:  # written by a newer version: a worker of that version will take it
+                    log.error("job.unreadable", job=job_id, error=str(error))
+                    unreadable.append(job_id)
+                    continue
+                except StorageUnavailableError:
+                    unreadable.append(job_id)
+                    raise
+                if attempt is not None:
+                    return attempt
+        finally:
+            for job_id in unreadable:
+                self.store.live.lines.put_back(job_id, line, model_hash, token)
+        return None
+
+    def _claim(self, job_id: str, line: str, token: str, *, is_first: bool) -> Attempt | None:
+        """Claim the next attempt at a job; a first one needs no look at what was before."""
         try:
             spec = self.store.spec(job_id)
         except (NotFoundError, GoneError):
             self.store.forget(job_id)
             return None
-        if end := self.store.end(job_id):
+        if is_first and not self._give_up(spec, AttemptHistory()):
+            attempt = Attempt(spec, 1, token)
+            if self._create(attempt):
+                return attempt if self._start(attempt) else None
+        return self._claim_again(spec, line, token)
+
+    def _claim_again(self, spec: JobSpec, line: str, token: str) -> Attempt | None:
+        if end := self.store.end(spec.id):
             self.store.close(spec, end)
             return None
-        history = read_attempts(self.store.storage, job_id)
-        if self._give_up(spec, history.unfinished):
+        history = read_attempts(self.store.storage, spec.id)
+        if self._give_up(spec, history):
             return None
-        if history.unfinished and line != SUSPECTS:
-            live.lines.enqueue(job_id, SUSPECTS, token=token)
+        right_line = line_after(spec, history)
+        if right_line not in (line, spec.kind):
+            self.store.live.lines.enqueue(spec, right_line, token=token)
             return None
-        attempt = Attempt(spec, history.newest + 1, token, crashes=history.unfinished, alone=line == SUSPECTS)
-        return attempt if self._begin(attempt) else None
+        attempt = Attempt(spec, history.newest + 1, token, crashes=history.crashes, alone=line == ALONE)
+        if self._create(attempt):
+            return attempt if self._start(attempt) else None
+        self.store.live.leases.release(spec.id, token)
+        return None
 
-    def _begin(self, attempt: Attempt) -> bool:
-        """Create the attempt and mark it as running; on the way nothing may cost an attempt that did not begin."""
-        job_id = attempt.spec.id
+    def _create(self, attempt: Attempt) -> bool:
+        """Create the attempt in storage; whatever fails on the way, an attempt that did not begin costs nothing."""
+        job_id, now = attempt.spec.id, self.store.clock.now()
         try:
-            won = claim_attempt(self.store.storage, job_id, attempt.number, self.worker_id)
-            if won and self.store.live.leases.start(job_id, attempt.number, attempt.token):
-                return True
-        except (RedisError, StorageUnavailableError):
+            return create_attempt(self.store.storage, job_id, attempt.number, self.worker_id, now)
+        except StorageUnavailableError:
             self._undo(attempt)
             raise
-        if won:
-            self._undo(attempt)  # storage was slow, and the lease ran out: somebody else may have the job
-        else:
-            self.store.live.leases.release(job_id, attempt.token)
+
+    def _start(self, attempt: Attempt) -> bool:
+        try:
+            if self.store.live.leases.start(attempt.spec, attempt.number, attempt.token):
+                return True
+        except RedisError:
+            self._undo(attempt)
+            raise
+        self._undo(attempt)  # storage was slow, and the lease ran out: somebody else may have the job
         return False
 
     def _undo(self, attempt: Attempt) -> None:
@@ -88,20 +126,17 @@ class Claims:
         except StorageUnavailableError as error:
             log.warning("attempt.undo.storage_away", job=attempt.spec.id, error=error.detail)
 
-    def _give_up(self, spec: JobSpec, crashes: int) -> bool:
-        if crashes >= self.max_attempts:
-            detail = f"the worker was lost in each of {crashes} attempts; the last ones ran alone"
-            self.store.fail(spec, "attempts-exhausted", "Too many crashes", detail, attempt=crashes)
+    def _give_up(self, spec: JobSpec, history: AttemptHistory) -> bool:
+        if history.crashes >= self.max_attempts:
+            detail = f"the worker was lost in each of {history.unfinished} attempts; the last ones ran alone"
+            self.store.fail(spec, "attempts-exhausted", "Too many crashes", detail, attempt=history.newest)
             return True
-        if utc_now() >= spec.deadline_at:
-            self.store.fail(spec, "deadline-exceeded", "Deadline exceeded", f"not ended by {spec.deadline_at:%FT%TZ}")
-            return True
-        return False
+        return self.store.fail_if_overdue(spec)
 
     def renew(self, attempt: Attempt) -> bool:
         """Renew the lease; False when it is lost for good. Redis being away loses nothing."""
         try:
-            return self.store.live.leases.renew(attempt.spec.id, attempt.number, attempt.token)
+            return self.store.live.leases.renew(attempt.spec, attempt.number, attempt.token)
         except RedisError as error:
             log.warning("lease.renew.redis_away", job=attempt.spec.id, error=str(error))
             return True
@@ -111,10 +146,22 @@ class Claims:
 
         What storage cannot take now is left to the lease: it runs out, and the job is taken up again then.
         """
-        self.store.storage.create(keys.handed_back(attempt.spec.id, attempt.number), b"")
+        spec = attempt.spec
+        self.store.storage.create(keys.handed_back(spec.id, attempt.number), b"")
+        line = ALONE if attempt.alone else again(spec.kind) if attempt.crashes else spec.kind
         try:
-            line = SUSPECTS if attempt.alone else attempt.spec.kind
-            self.store.live.lines.enqueue(attempt.spec.id, line, token=attempt.token)
-            self.store.nudges.send(attempt.spec.kind, attempt.spec.id)
+            self.store.live.lines.enqueue(spec, line, token=attempt.token, attempt=attempt.number)
+            self.store.nudges.send(spec.kind, spec.id)
         except RedisError as error:
-            log.warning("job.hand_back.redis_away", job=attempt.spec.id, error=str(error))
+            log.warning("job.hand_back.redis_away", job=spec.id, error=str(error))
+        self.store.sweep_if_ended(spec)
+
+
+def line_after(spec: JobSpec, history: AttemptHistory) -> str:
+    """Return the line for a job with such a history: those that met a crash are kept apart, to find the one at fault.
+
+    After one crash it runs in half the company, after two alone: a killer is found by halves.
+    """
+    if history.crashes >= 2:
+        return ALONE
+    return again(spec.kind) if history.crashes else spec.kind

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 OPEN_MARKERS = "open/"
+DOUBTS = "doubts/"
 
 
 def job(job_id: str) -> str:
@@ -40,6 +43,11 @@ def handed_back(job_id: str, number: int) -> str:
     return f"jobs/{job_id}/attempts/{number:04d}.handed-back"
 
 
+def crashed(job_id: str, number: int) -> str:
+    """Return the key that says that an attempt's process died while its machine lived on."""
+    return f"jobs/{job_id}/attempts/{number:04d}.crashed"
+
+
 def output(job_id: str, number: int, name: str) -> str:
     """Return the key of what an attempt made: a tail, a result, a checkpoint."""
     return f"{outputs(job_id)}{number:04d}/{name}"
@@ -50,6 +58,21 @@ def outputs(job_id: str) -> str:
     return f"jobs/{job_id}/out/"
 
 
-def open_marker(job_id: str) -> str:
+def open_markers(minute: datetime) -> str:
+    """Return the prefix of the markers of the jobs that were accepted in a minute of the fleet's time."""
+    return f"{OPEN_MARKERS}{minute:%Y%m%dT%H%M}-"
+
+
+def open_marker(job_id: str, created_at: datetime) -> str:
     """Return the marker that lies there from before a job's acceptance until after its end."""
-    return f"{OPEN_MARKERS}{job_id}"
+    return f"{open_markers(created_at)}{job_id}"
+
+
+def marked_job(marker: str) -> str:
+    """Return the job that a marker is for."""
+    return marker.rpartition("-")[2]
+
+
+def doubt(job_id: str) -> str:
+    """Return the key that says that a lost attempt may write under a job after its end."""
+    return f"{DOUBTS}{job_id}"

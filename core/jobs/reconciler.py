@@ -2,47 +2,50 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 
 import structlog
 from pydantic import ValidationError
 from redis.exceptions import RedisError
 
-from core.clock import utc_now
 from core.errors import GoneError, NotFoundError, StorageUnavailableError
-from core.jobs import keys
-from core.jobs.ids import is_job_id, job_of
-from core.jobs.records import KINDS, JobSpec, JobStatus
-from core.jobs.store import MOST_AT_ONCE, JobStore
+from core.jobs.adoption import Adoption
+from core.jobs.attempts import read_attempts
+from core.jobs.claims import line_after
+from core.jobs.doubts import Doubts
+from core.jobs.records import KINDS, JobSpec
+from core.jobs.store import JobStore
 from core.live.connection import eviction_policy
-from core.live.names import SUSPECTS
-from core.live.open_jobs import OpenJob
+from core.live.watch import Watch
 
 log = structlog.get_logger()
-ADOPT_EVERY_S = 10  # how often storage is asked for open jobs that Redis does not know
+MOST_AT_ONCE = 100  # jobs of one concern in one pass
 MOST_NUDGES = 8  # of a kind at once: one for each slot that may be free
-ABANDONED_S = 3600  # an open marker without a job so long after belongs to a request that never got its 202
+LOOKED_AT = 10  # open jobs whose end is looked for in one pass, by turns
 
 
 class Reconciler:
-    """Puts right what crashes, lost messages and outages left behind. Harmless when run twice at once.
+    """Looks after all jobs while it leads; every API and worker process has one, on a thread of its own.
 
-    One runs in every API and worker process, on a thread of its own.
+    A pass costs what is due, not what is open: leases that ran out, deadlines that passed, tails that ended.
     """
 
-    def __init__(self, store: JobStore, *, every_s: float, lease_s: float) -> None:
+    def __init__(self, store: JobStore, *, every_s: float, lease_s: float, renew_s: float) -> None:
         self.store = store
         self.every_s = every_s
-        self.lease_s = lease_s
+        # A lease that was renewed in time has this long to go when everything stands still.
+        self._gap_ms = int((lease_s - renew_s) * 1000)
+        self._process = secrets.token_hex(8)
+        self._adoption = Adoption(store, self._guarded)
+        self._doubts = Doubts(store)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._redis_seen = False
-        self._bare_since: dict[str, float] = {}
         self._cursor = 0
-        self._adopted = float("-inf")
 
     def start(self) -> None:
         """Begin to reconcile every few seconds."""
@@ -50,10 +53,12 @@ class Reconciler:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread."""
+        """End the thread, and let another process lead at once."""
         self._stop.set()
         if self._thread:
             self._thread.join(timeout=10)
+        with suppress(RedisError):
+            self.store.live.watches.resign(self._process)
 
     def _loop(self) -> None:
         while not self._stop.is_set():
@@ -66,7 +71,6 @@ class Reconciler:
             self._pass()
         except RedisError as error:
             self._redis_seen = False
-            self._bare_since = {}
             log.warning("reconcile.redis_away", error=str(error))
         except StorageUnavailableError as error:
             log.warning("reconcile.storage_away", error=error.detail)
@@ -74,20 +78,21 @@ class Reconciler:
             log.exception("reconcile.failed")
 
     def _pass(self) -> None:
-        now = time.monotonic()
+        live = self.store.live
+        watch = live.watches.keep(self._process, every_ms=int(self.every_s * 1000) + 1, gap_ms=self._gap_ms)
         if not self._redis_seen:
             self._redis_seen = True
             self._warn_of_eviction()
-        fresh = self.store.live.open_jobs.begin_epoch()
-        if fresh or now - self._adopted >= ADOPT_EVERY_S:
-            self._adopt(fresh)
-            self._adopted = now
-        jobs = self.store.live.open_jobs.survey()
-        self._note_leases(jobs, now)
-        self._check_ends(jobs)
-        for job in jobs:
-            self._guarded(job.id, partial(self._mend, job, now))
-        self._release_waiting(jobs)
+        self.store.pay_debts()
+        if watch is None:
+            return
+        self._adoption.go_on(all_of_them=watch.memory_lost)
+        self._end_overdue(watch)
+        self._reap(watch)
+        self._look_at_some()
+        for tail_id in live.open_jobs.settling(MOST_AT_ONCE):
+            self._guarded(tail_id, partial(self.store.settling.go_on, tail_id))
+        self._doubts.go_on()
         self._nudge()
 
     def _warn_of_eviction(self) -> None:
@@ -95,51 +100,56 @@ class Reconciler:
         if policy != "noeviction":
             log.error("redis.evicts", maxmemory_policy=policy, wanted="noeviction")
 
-    def _note_leases(self, jobs: list[OpenJob], now: float) -> None:
-        """Note since when each running job has been without a lease, by this process' own clock.
+    def _end_overdue(self, watch: Watch) -> None:
+        for spec in self._specs(self.store.live.open_jobs.overdue(watch.now_ms, MOST_AT_ONCE)):
+            detail = f"not ended by {spec.deadline_at:%FT%TZ}"
+            fail = partial(self.store.fail, spec, "deadline-exceeded", "Deadline exceeded", detail)
+            self._guarded(spec.id, fail)
 
-        After an outage, a suspended machine or a step of Redis' clock all leases have run out at once: every
-        worker gets one whole period to take its own again before any job is reaped.
-        """
-        bare = [job.id for job in jobs if job.status is JobStatus.RUNNING and not job.leased]
-        self._bare_since = {job_id: self._bare_since.get(job_id, now) for job_id in bare}
+    def _reap(self, watch: Watch) -> None:
+        """Queue the jobs again whose leases have run out."""
+        if not watch.may_reap:
+            return
+        for spec in self._specs(self.store.live.leases.due(watch.now_ms, MOST_AT_ONCE)):
+            self._guarded(spec.id, partial(self.reap, spec))
 
-    def _check_ends(self, jobs: list[OpenJob]) -> None:
-        """Close what has ended without Redis hearing of it: a slice of the open jobs each pass."""
-        self._cursor = self._cursor if self._cursor < len(jobs) else 0
-        for job in jobs[self._cursor : self._cursor + MOST_AT_ONCE]:
-            self._guarded(job.id, partial(self._close_ended, job.id))
-        self._cursor += MOST_AT_ONCE
+    def reap(self, spec: JobSpec, *, token: str = "") -> None:
+        """Queue one job again whose lease has run out, or whose attempt is a dead process' (`token`)."""
+        if end := self.store.end(spec.id):
+            self.store.close(spec, end)
+            return
+        history = read_attempts(self.store.storage, spec.id)
+        self._doubts.note(spec)
+        if self.store.live.leases.reap(spec, line_after(spec, history), token=token):
+            log.warning("job.reaped", job=spec.id, attempt=history.newest, crashes=history.crashes)
+            self.store.nudges.send(spec.kind, spec.id)
 
-    def _close_ended(self, job_id: str) -> None:
-        if end := self.store.end(job_id):
-            self.store.close(self.store.spec(job_id), end)
+    def _look_at_some(self) -> None:
+        """Look at a few open jobs, all by turns: one may have ended unannounced, or wait for a tail that is there."""
+        open_jobs = self.store.live.open_jobs
+        some = open_jobs.some(self._cursor, LOOKED_AT)
+        self._cursor = self._cursor + LOOKED_AT if some else 0
+        known = self.store.live.records.known(some) if some else []
+        for job_id, is_known in zip(some, known, strict=True):
+            self._guarded(job_id, partial(self._look_at, job_id, is_known))
 
-    def _adopt(self, fresh: bool) -> None:
-        """Make open jobs known to Redis that it has forgotten or never heard of."""
-        try:
-            known = {job.id for job in self.store.live.open_jobs.survey() if job.status is not None}
-            # The oldest first: in this order they get their places in their lines.
-            for info in sorted(self.store.storage.list(keys.OPEN_MARKERS), key=lambda marker: marker.modified):
-                job_id = info.key.removeprefix(keys.OPEN_MARKERS)
-                if job_id not in known and is_job_id(job_id):
-                    self._guarded(job_id, partial(self._track, job_id, (utc_now() - info.modified).total_seconds()))
-        except BaseException:
-            if fresh:
-                self.store.live.open_jobs.end_epoch()
-            raise
+    def _look_at(self, job_id: str, is_known: bool) -> None:
+        spec = self.store.spec(job_id)
+        if not is_known:
+            self.store.track(spec)
+        elif end := self.store.end(job_id):
+            self.store.close(spec, end)
+        elif spec.kind == "edit" and self.store.live.open_jobs.is_waiting(job_id):
+            self.store.settling.release(spec)
 
-    def _track(self, job_id: str, age_s: float) -> None:
-        try:
-            self.store.track(self.store.spec(job_id))
-        except NotFoundError:
-            if age_s > ABANDONED_S:
-                self.store.storage.delete_prefix(keys.job(job_id))
-                self.store.storage.delete(keys.open_marker(job_id))
-        except GoneError:
-            self.store.storage.delete(keys.open_marker(job_id))
+    def _specs(self, job_ids: Iterable[str]) -> list[JobSpec]:
+        """Return the specs of jobs, those left out that can't be read."""
+        specs: list[JobSpec] = []
+        for job_id in job_ids:
+            self._guarded(job_id, lambda job_id=job_id: specs.append(self.store.spec(job_id)))  # type: ignore[misc]
+        return specs
 
-    def _guarded(self, job_id: str, mend: Callable[[], None]) -> None:
+    def _guarded(self, job_id: str, mend: Callable[[], object]) -> None:
         """Do something for one job; what is wrong with it must not keep the others from theirs."""
         try:
             mend()
@@ -152,39 +162,15 @@ class Reconciler:
         except Exception:
             log.exception("reconcile.job_failed", job=job_id)
 
-    def _mend(self, job: OpenJob, now: float) -> None:
-        if job.status is JobStatus.QUEUED and not job.leased:
-            self.store.live.lines.rejoin(job.id, job.line)
-        spec = self.store.spec(job.id)
-        if job.status is None:
-            self.store.track(spec)
-        elif utc_now() >= spec.deadline_at:
-            detail = f"not ended by {spec.deadline_at:%FT%TZ}"
-            self.store.fail(spec, "deadline-exceeded", "Deadline exceeded", detail)
-        elif now - self._bare_since.get(job.id, now) > self.lease_s:
-            self._reap(spec)
-
-    def _reap(self, spec: JobSpec) -> None:
-        if end := self.store.end(spec.id):
-            self.store.close(spec, end)
-        elif self.store.live.leases.reap(spec.id):
-            log.warning("job.reaped", job=spec.id)
-            self.store.nudges.send(spec.kind, spec.id)
-
-    def _release_waiting(self, jobs: list[OpenJob]) -> None:
-        """Release edits whose tail's job is open no more; each tail is asked for once, and not too many at a time."""
-        open_ids = {job.id for job in jobs}
-        waiting = [job for job in jobs if job.status is JobStatus.WAITING and job_of(job.tail_id) not in open_ids]
-        for job in waiting[:MOST_AT_ONCE]:
-            self._guarded(job.id, partial(self._release, job.id))
-
-    def _release(self, job_id: str) -> None:
-        self.store.release(self.store.spec(job_id))
-
     def _nudge(self) -> None:
-        """Nudge for every line in which somebody waits: the one message that counts may have been lost."""
-        suspects = self.store.live.lines.length(SUSPECTS)
+        """Nudge for every line in which somebody stands: the one message that counts may have been lost."""
+        lengths = self.store.live.lines.lengths()
         for kind in KINDS:
-            waiting = min(self.store.live.lines.length(kind) + suspects, MOST_NUDGES)
-            for _ in range(waiting - self.store.nudges.pending(self.store.live.client, kind)):
+            standing = sum(count for (line, _), count in lengths.items() if not line.startswith(_others(kind)))
+            wanted = min(standing, MOST_NUDGES) - self.store.nudges.pending(self.store.live.client, kind)
+            for _ in range(wanted):
                 self.store.nudges.send(kind)
+
+
+def _others(kind: str) -> tuple[str, ...]:
+    return tuple(other for other in KINDS if other != kind)

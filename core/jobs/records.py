@@ -99,6 +99,7 @@ class JobState(Record):
     spec: JobSpec
     live: LiveRecord
     end: JobEnd | None = None
+    waiting_for: str | None = Field(None, description="what is missing that this job can run, if anything is")
 
     @property
     def status(self) -> JobStatus:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TypeVar
 
 import structlog
 from redis.exceptions import RedisError
 
-from core.clock import utc_now
+from core.clock import FleetClock
 from core.errors import GoneError, NotFoundError
 from core.jobs import keys
 from core.jobs.attempts import AttemptHistory, read_attempts
 from core.jobs.ids import job_of
 from core.jobs.nudges import Nudges
 from core.jobs.records import JobEnd, JobKind, JobSpec, JobState, JobStatus, LiveRecord, Problem
+from core.jobs.settling import Settling
+from core.jobs.sweep import sweep
 from core.live.store import LiveStore
 from core.storage.base import ObjectMissingError, Storage
 
-MOST_AT_ONCE = 50  # edits that one end, or one pass of the reconciler, queues or fails
 log = structlog.get_logger()
 T = TypeVar("T")
 
@@ -30,22 +31,27 @@ class JobStore:
     All calls block. What storage cannot do raises StorageUnavailableError; Redis being away raises nothing here.
     """
 
-    def __init__(self, storage: Storage, live: LiveStore, nudges: Nudges) -> None:
+    def __init__(self, storage: Storage, live: LiveStore, nudges: Nudges, clock: FleetClock) -> None:
         self.storage = storage
         self.live = live
         self.nudges = nudges
+        self.clock = clock
+        self.settling = Settling(self)
+        self._owed: dict[str, Callable[[], None]] = {}  # by job: what Redis has not heard of, as it was away
         self._cached_spec = lru_cache(maxsize=4096)(self._read_spec)  # a spec never changes
 
     # Acceptance
 
-    def accept(self, spec: JobSpec, picture: bytes | None = None) -> tuple[JobSpec, bool]:
+    def accept(self, spec: JobSpec, picture: bytes | None = None, *, may_exist: bool = True) -> tuple[JobSpec, bool]:
         """Write a job down for good; returns what is stored under its id, and whether that is this very spec.
 
         After it returns the job survives the loss of every process, Redis included. Raises GoneError for the id of a
-        deleted job.
+        deleted job; an id that was just drawn can't be one (`may_exist`).
         """
-        self._refuse_deleted(spec.id)  # before the marker, which would bring a deleted job back
-        self.storage.put(keys.open_marker(spec.id), b"")
+        if may_exist:
+            self._refuse_deleted(spec.id)  # before the marker, which would bring a deleted job back
+        marker = keys.open_marker(spec.id, spec.created_at)
+        self.storage.put(marker, b"")
         if picture is not None and spec.picture_key:
             self.storage.put(spec.picture_key, picture, "image/png")
         if self.storage.create(keys.spec(spec.id), spec.model_dump_json().encode(), "application/json"):
@@ -53,19 +59,21 @@ class JobStore:
         stored = self.spec(spec.id)
         if spec.picture_key and spec.picture_key != stored.picture_key:
             self.storage.delete(spec.picture_key)
-        if self.end(spec.id):
-            self.storage.delete(keys.open_marker(spec.id))
+        if self.end(spec.id) or marker != keys.open_marker(stored.id, stored.created_at):
+            self.storage.delete(marker)
         return stored, False
 
-    def announce(self, spec: JobSpec) -> None:
+    def announce(self, spec: JobSpec, *, tail_end: JobEnd | None = None) -> None:
         """Make a job that was just accepted known to Redis and nudge a worker. Never raises.
 
-        Whatever fails here, the job is accepted: the reconciler finds its open marker.
+        Whatever fails here, the job is accepted: this process tries again later, and if it dies, the reconciler finds
+        the open marker. `tail_end` is how an edit's tail ended, if that is known.
         """
         try:
-            self._begin(spec, AttemptHistory())
+            self._begin(spec, AttemptHistory(), tail_end)
         except Exception as error:  # the 202 is already true
             log.warning("job.announce.failed", job=spec.id, error=str(error))
+            self._owed[spec.id] = partial(self.track, spec)
 
     def track(self, spec: JobSpec) -> None:
         """Begin the live record of an open job from what storage knows; raises RedisError."""
@@ -74,15 +82,21 @@ class JobStore:
         else:
             self._begin(spec, read_attempts(self.storage, spec.id))
 
-    def _begin(self, spec: JobSpec, attempts: AttemptHistory) -> None:
-        if attempts.running:
-            self.live.records.begin(spec, JobStatus.RUNNING, attempt=attempts.newest)
-        elif spec.kind == "edit":
-            self.live.records.begin(spec, JobStatus.WAITING, attempt=attempts.newest)
-            self.release(spec)
+    def _begin(self, spec: JobSpec, history: AttemptHistory, tail_end: JobEnd | None = None) -> None:
+        if history.running:
+            self.live.records.begin(spec, JobStatus.RUNNING, attempt=history.newest)
+        elif spec.kind == "edit" and tail_end is None:
+            self.live.records.begin(spec, JobStatus.WAITING, attempt=history.newest)
+            self.settling.release(spec)
         else:
-            self.live.records.begin(spec, JobStatus.QUEUED, attempt=attempts.newest)
+            self.live.records.begin(spec, JobStatus.QUEUED, attempt=history.newest)
             self.nudges.send(spec.kind, spec.id)
+
+    def pay_debts(self) -> None:
+        """Do what this process owes Redis since it was away; raises RedisError while it still is."""
+        for job_id, pay in list(self._owed.items()):
+            pay()
+            self._owed.pop(job_id, None)
 
     # Reading
 
@@ -117,16 +131,25 @@ class JobStore:
         """
         spec = self.spec(job_id)
         end = self._refuse_deleted(job_id)
-        live = self._quietly(lambda: self.live.records.read(job_id), None)
+        live = self._quietly(lambda: self.live.records.read(spec), None)
         if end:
             return JobState(spec=spec, live=live or LiveRecord(status=end.status, attempt=end.attempt), end=end)
         if live and not live.status.ended:
-            return JobState(spec=spec, live=live)
+            return JobState(spec=spec, live=live, waiting_for=self._waiting_for(spec, live.status))
         attempts = read_attempts(self.storage, job_id)
         status = JobStatus.RUNNING if attempts.running else JobStatus.QUEUED
         if status is JobStatus.QUEUED and spec.kind == "edit" and not self.end(spec.tail_job):
             status = JobStatus.WAITING
         return JobState(spec=spec, live=LiveRecord(status=status, attempt=attempts.newest))
+
+    def _waiting_for(self, spec: JobSpec, status: JobStatus) -> str | None:
+        """Return what an open job waits for besides its turn."""
+        if status is JobStatus.WAITING:
+            return f"tail {spec.tail_id}"
+        served = self._quietly(self.live.workers.served, {spec.model_hash})
+        if status is JobStatus.QUEUED and spec.model_hash not in served:
+            return f"a worker that serves model {spec.model} with the weights {spec.model_hash[:12]}"
+        return None
 
     def tail_end(self, tail_id: str) -> tuple[JobSpec, JobEnd | None]:
         """Return the personalization behind a tail and how it ended; raises NotFoundError or GoneError."""
@@ -163,7 +186,7 @@ class JobStore:
     def fail(self, spec: JobSpec, type_: str, title: str, detail: str, *, attempt: int = 0) -> bool:
         """End a job as failed, with the reason."""
         problem = Problem(type=type_, title=title, detail=detail)
-        end = JobEnd(job_id=spec.id, status=JobStatus.FAILED, ended_at=utc_now(), attempt=attempt, error=problem)
+        end = JobEnd(job_id=spec.id, status=JobStatus.FAILED, ended_at=self.clock.now(), attempt=attempt, error=problem)
         return self.finish(spec, end)
 
     def cancel(self, job_id: str) -> JobState:
@@ -175,52 +198,34 @@ class JobStore:
         if end := self._refuse_deleted(job_id):
             self.close(spec, end)  # the first one may have been cut off between the end and what follows it
         else:
-            self.finish(spec, JobEnd(job_id=job_id, status=JobStatus.CANCELED, ended_at=utc_now()))
+            self.finish(spec, JobEnd(job_id=job_id, status=JobStatus.CANCELED, ended_at=self.clock.now()))
         return self.state(job_id)
 
+    def fail_if_overdue(self, spec: JobSpec) -> bool:
+        """End a job whose deadline has passed by the fleet's time; tells whether it has."""
+        if self.clock.now() < spec.deadline_at:
+            return False
+        self.fail(spec, "deadline-exceeded", "Deadline exceeded", f"not ended by {spec.deadline_at:%FT%TZ}")
+        return True
+
     def close(self, spec: JobSpec, end: JobEnd) -> None:
-        """Do all that follows an end; safe to repeat, and repeated by the reconciler while the open marker is there."""
+        """Do all that follows an end; safe to repeat, and repeated while the open marker is there."""
         try:
-            self.live.records.end(spec.id, end.status)
-            self._settle_waiting(spec, end)
+            self.live.records.end(spec, end.status)
+            if spec.kind == "personalize":
+                self.settling.settle_all(spec.tail_id, end)
         except RedisError as error:
             log.warning("job.close.unannounced", job=spec.id, error=str(error))
-            return  # the open marker stays, so that the reconciler comes back to it
-        self._sweep(spec.id, end)
-        self.storage.delete(keys.open_marker(spec.id))
+            self._owed[spec.id] = partial(self.track, spec)
+            return  # the open marker stays, so that somebody comes back to it
+        if not (end.status is JobStatus.SUCCEEDED and end.attempt == 1 and spec.kind == "edit"):
+            sweep(self.storage, spec.id, end)  # an edit's first attempt leaves nothing beside its pictures
+        self.storage.delete(keys.open_marker(spec.id, spec.created_at))
 
-    def _settle_waiting(self, spec: JobSpec, end: JobEnd) -> None:
-        if spec.kind == "personalize":
-            waiting = [row.id for row in self.live.open_jobs.survey() if row.waits_for(spec.tail_id)]
-            for job_id in waiting[:MOST_AT_ONCE]:  # the reconciler does the rest
-                self.settle(self.spec(job_id), end)
-
-    def release(self, spec: JobSpec) -> None:
-        """Queue an edit whose tail is ready, or fail it with its tail; raises RedisError."""
-        try:
-            end = self.tail_end(spec.tail_id)[1]
-        except (NotFoundError, GoneError):
-            self.fail(spec, "tail-gone", "Tail deleted", f"{spec.tail_id} was deleted before this edit could use it")
-        else:
-            if end is not None:
-                self.settle(spec, end)
-
-    def settle(self, spec: JobSpec, tail_end: JobEnd) -> None:
-        """Queue or fail an edit whose tail's job has ended so; raises RedisError."""
-        if tail_end.deleted:
-            self.fail(spec, "tail-gone", "Tail deleted", f"{spec.tail_id} was deleted before this edit could use it")
-        elif tail_end.status is not JobStatus.SUCCEEDED:
-            reason = tail_end.error.detail if tail_end.error else "it was canceled"
-            self.fail(spec, "tail-failed", "Tail not made", f"{spec.tail_id} was not made: {reason}")
-        elif self.live.lines.enqueue(spec.id, spec.kind):
-            self.nudges.send(spec.kind, spec.id)
-
-    def _sweep(self, job_id: str, end: JobEnd) -> None:
-        """Delete what no end names: other attempts' outputs and all checkpoints; of a deleted job everything."""
-        kept = {end.tail_key, *end.result_keys, keys.end(job_id)}
-        for info in list(self.storage.list(keys.job(job_id) if end.deleted else keys.outputs(job_id))):
-            if info.key not in kept:
-                self.storage.delete(info.key)
+    def sweep_if_ended(self, spec: JobSpec) -> None:
+        """Take back what was just written for a job that has ended meanwhile: whoever writes for a job looks here."""
+        if end := self.end(spec.id):
+            sweep(self.storage, spec.id, end)
 
     def delete_tail(self, tail_id: str) -> None:
         """Delete a tail with all bytes of its personalization. Idempotent.
@@ -228,7 +233,7 @@ class JobStore:
         Its end is replaced by a tombstone, which no attempt that may still run can undo.
         """
         job_id = job_of(tail_id)
-        tombstone = JobEnd(job_id=job_id, status=JobStatus.CANCELED, ended_at=utc_now(), deleted=True)
+        tombstone = JobEnd(job_id=job_id, status=JobStatus.CANCELED, ended_at=self.clock.now(), deleted=True)
         try:
             if self.tail_end(tail_id)[1] is None:
                 self.cancel(job_id)
@@ -236,7 +241,7 @@ class JobStore:
             log.info("tail.deleted_again", job=job_id)  # the first time may have been cut off before its last byte
         else:
             self.storage.put(keys.end(job_id), tombstone.model_dump_json().encode(), "application/json")
-        self._sweep(job_id, tombstone)
+        sweep(self.storage, job_id, tombstone)
         self._cached_spec.cache_clear()
 
     def forget(self, job_id: str) -> None:

@@ -1,11 +1,13 @@
-"""The lines of queued jobs: one a kind, and one of suspects."""
+"""The lines of queued jobs, one set of them a model: for each kind, for what met a crash, for what must run alone."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import cast
 
 import redis
 
+from core.jobs.records import JobSpec
 from core.live import names
 from core.live.scripts import Scripts
 
@@ -20,30 +22,58 @@ class Lines:
         self._scripts = scripts
         self._lease_ms = lease_ms
 
-    def claim(self, line: str, token: str) -> str | None:
-        """Take the next job of a line and its lease at once; None when the line is empty."""
-        while head := cast("list[str]", self._client.zrange(names.line_key(line), 0, PEEKED - 1)):
+    def claim(self, line: str, model_hash: str, token: str) -> tuple[str, int] | None:
+        """Take the next job of a line and its lease at once; None when the line is empty.
+
+        Returns the job's id and the number of its last attempt, as far as Redis knows.
+        """
+        while head := cast("list[str]", self._client.zrange(names.line_key(line, model_hash), 0, PEEKED - 1)):
             for job_id in head:
-                if self._claim(line, job_id, token):
-                    return job_id
+                if (last_attempt := self._claim(line, model_hash, job_id, token)) >= 0:
+                    return job_id, last_attempt
         return None
 
-    def _claim(self, line: str, job_id: str, token: str) -> bool:
-        job = [names.record_key(job_id), names.lease_key(job_id)]
-        keys = [names.line_key(line), names.turns_key(line), *job]
-        return bool(self._scripts.run("claim", keys, job_id, token, self._lease_ms))
+    def _claim(self, line: str, model_hash: str, job_id: str, token: str) -> int:
+        ways = [names.line_key(line, model_hash), names.turns_key(line, model_hash)]
+        keys = [*ways, names.record_key(job_id), names.lease_key(job_id), names.LEASES]
+        return int(self._scripts.run("claim", keys, job_id, token, self._lease_ms))
 
-    def enqueue(self, job_id: str, line: str, *, token: str = "") -> bool:
-        """Put a job into a line as queued, unless another attempt holds its lease or it has ended."""
-        job = [names.record_key(job_id), names.events_key(job_id), names.lease_key(job_id), names.WAITING_JOBS]
-        keys = [*job, names.line_key(line), names.turns_key(line), *names.line_keys(but=line)]
-        return bool(self._scripts.run("enqueue", keys, job_id, names.CHANGED, line, token))
+    def enqueue(self, spec: JobSpec, line: str, *, token: str = "", attempt: int = 0) -> bool:
+        """Put a job into a line as queued, unless another attempt holds its lease or it has ended.
 
-    def rejoin(self, job_id: str, line: str) -> None:
-        """Put a queued job that nobody holds back into its line, if it is not there."""
-        keys = [names.record_key(job_id), names.lease_key(job_id), names.line_key(line), names.turns_key(line)]
-        self._scripts.run("rejoin", keys, job_id, line)
+        `token` and `attempt` are those of the attempt that gives it back.
+        """
+        job = [names.record_key(spec.id), names.events_key(spec.id), names.lease_key(spec.id), names.LEASES]
+        waiting = [names.WAITING_JOBS, names.waiting_key(spec.tail_id)]
+        ways = [names.line_key(line, spec.model_hash), names.turns_key(line, spec.model_hash), names.LINES_IN_USE]
+        told = (names.changed_channel(spec.id), line, names.in_use(line, spec.model_hash), token, attempt)
+        keys = [*job, *waiting, *ways, *names.line_keys(spec, but=line)]
+        return bool(self._scripts.run("enqueue", keys, spec.id, *told))
+
+    def put_back(self, job_id: str, line: str, model_hash: str, token: str) -> None:
+        """Put a job back that was taken from a line and can't be begun here."""
+        keys = [names.line_key(line, model_hash), names.record_key(job_id), names.lease_key(job_id), names.LEASES]
+        self._scripts.run("put_back", keys, job_id, token)
+
+    def lengths(self) -> dict[tuple[str, str], int]:
+        """Return how many jobs stand in each line of each model, empty lines left out."""
+        lines = [tuple(member.rpartition(":")[::2]) for member in self._in_use()]
+        with self._client.pipeline(transaction=False) as pipe:
+            for line, model_hash in lines:
+                pipe.zcard(names.line_key(line, model_hash))
+            counts = pipe.execute()
+        return {(line, model): count for (line, model), count in zip(lines, counts, strict=True) if count}
 
     def length(self, line: str) -> int:
-        """Return how many jobs stand in a line."""
-        return int(self._client.zcard(names.line_key(line)))
+        """Return how many jobs stand in a line, over all models."""
+        return sum(count for (name, _), count in self.lengths().items() if name == line)
+
+    def has_any(self, line: str, model_hashes: list[str]) -> bool:
+        """Tell whether somebody stands in a line of one of these models."""
+        with self._client.pipeline(transaction=False) as pipe:
+            for model_hash in model_hashes:
+                pipe.exists(names.line_key(line, model_hash))
+            return any(pipe.execute())
+
+    def _in_use(self) -> Iterator[str]:
+        return iter(sorted(cast("set[str]", self._client.smembers(names.LINES_IN_USE))))

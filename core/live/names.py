@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
-from core.jobs.records import KINDS
+from core.jobs.records import KINDS, JobKind, JobSpec
 
-CHANGED = "tailor:changed"  # the channel on which the id of every changed job is published
 CANCELED = "tailor:canceled"  # the channel on which the id of every job that ended from outside is published
 OPEN_JOBS = "tailor:open"  # the sorted set of all jobs that have not ended, by time of acceptance
+DEADLINES = "tailor:deadlines"  # the sorted set of the same jobs, by deadline in ms
+LEASES = "tailor:leases"  # the sorted set of leased jobs, by the end of their lease in ms
 WAITING_JOBS = "tailor:waiting"  # the set of edits that wait for their tails
+SETTLING = "tailor:settling"  # the set of tails that have ended and whose edits are being queued
+LINES_IN_USE = "tailor:lines"  # the set of lines, as `line:model hash`, that ever had a job
 EPOCH = "tailor:epoch"  # there since Redis was last filled from storage
-DRAINING = "tailor:draining"  # the worker that makes itself free for suspects
-WORKERS = "tailor:worker:"  # and a worker's id: what its heartbeat says
+LEADER = "tailor:leader"  # the process whose reconciler looks after all jobs
+WATCHED = "tailor:watched"  # when a leader last looked, in ms
+GRACE = "tailor:grace"  # until when nobody is reaped, in ms
+DRAINING = "tailor:draining"  # the worker that makes itself free for jobs that must run alone
+WORKERS = "tailor:workers"  # the sorted set of workers, by the end of what their last heartbeat vouches for, in ms
+WORKER_STATES = "tailor:worker-states"  # the hash of what each worker said of itself
 
-SUSPECTS = "suspects"  # the line of jobs that were there when a worker crashed: they run alone
-LINES: tuple[str, ...] = (*KINDS, SUSPECTS)
+ALONE = "alone"  # the line of jobs that were there at two crashes
+
+
+def again(kind: JobKind) -> str:
+    """Return the line of jobs of a kind that were there when a worker crashed."""
+    return f"{kind}.again"
+
+
+LINES: tuple[str, ...] = (*KINDS, *(again(kind) for kind in KINDS), ALONE)
+
+
+def changed_channel(job_id: str) -> str:
+    """Return the channel on which a job's changes are published: only who watches the job hears of them."""
+    return f"tailor:changed:{job_id}"
 
 
 def record_key(job_id: str) -> str:
@@ -31,16 +50,31 @@ def lease_key(job_id: str) -> str:
     return f"tailor:lease:{job_id}"
 
 
-def line_key(line: str) -> str:
-    """Return the sorted set of the queued jobs of a line, by their places."""
-    return f"tailor:line:{line}"
+def waiting_key(tail_id: str) -> str:
+    """Return the set of edits that wait for a tail."""
+    return f"tailor:waiting:{tail_id}"
 
 
-def turns_key(line: str) -> str:
+def in_use(line: str, model_hash: str) -> str:
+    """Return a line of a model as a member of LINES_IN_USE."""
+    return f"{line}:{model_hash}"
+
+
+def line_key(line: str, model_hash: str) -> str:
+    """Return the sorted set of the queued jobs of a model's line, by their places."""
+    return f"tailor:line:{line}:{model_hash}"
+
+
+def turns_key(line: str, model_hash: str) -> str:
     """Return the hash of whose turn it is in a line: `now`, `owner:…` (each owner's last turn) and `count`."""
-    return f"tailor:turns:{line}"
+    return f"tailor:turns:{line}:{model_hash}"
 
 
-def line_keys(*, but: str = "") -> list[str]:
-    """Return the keys of all lines, one of them left out."""
-    return [line_key(line) for line in LINES if line != but]
+def lines_of(spec: JobSpec) -> tuple[str, ...]:
+    """Return the lines in which a job may stand."""
+    return spec.kind, again(spec.kind), ALONE
+
+
+def line_keys(spec: JobSpec, *, but: str = "") -> list[str]:
+    """Return the keys of the lines in which a job may stand, one of them left out."""
+    return [line_key(line, spec.model_hash) for line in lines_of(spec) if line != but]

@@ -1,71 +1,71 @@
-"""The jobs that have not ended, as the reconciler surveys them, and the epoch since Redis was filled from storage."""
+"""The jobs that have not ended: those past their deadline, those that wait for a tail, a slice of all."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
 from typing import cast
 
 import redis
 
-from core.jobs.records import JobStatus
 from core.live import names
 
 
-@dataclass(frozen=True)
-class OpenJob:
-    """What Redis knows of one open job; the status is None when its record is gone."""
-
-    id: str
-    status: JobStatus | None
-    line: str
-    tail_id: str
-    leased: bool
-
-    def waits_for(self, tail_id: str) -> bool:
-        """Whether it is an edit that waits for this tail."""
-        return self.status is JobStatus.WAITING and self.tail_id == tail_id
-
-
 class OpenJobs:
-    """All jobs that have not ended."""
+    """All jobs that have not ended, found by what is due and never by reading all of them."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
 
-    def survey(self) -> list[OpenJob]:
-        """Return what Redis knows of every open job."""
-        ids = cast("list[str]", self._client.zrange(names.OPEN_JOBS, 0, -1))
-        with self._client.pipeline(transaction=False) as pipe:
-            for job_id in ids:
-                pipe.hmget(names.record_key(job_id), ["status", "line", "tail_id"])
-                pipe.exists(names.lease_key(job_id))
-            rows = pipe.execute()
-        return [_open_job(*row) for row in zip(ids, rows[::2], rows[1::2], strict=True)]
+    def count(self) -> int:
+        """Return how many there are."""
+        return int(self._client.zcard(names.OPEN_JOBS))
+
+    def some(self, first: int, count: int) -> list[str]:
+        """Return jobs by age, from the `first`-th oldest on."""
+        return cast("list[str]", self._client.zrange(names.OPEN_JOBS, first, first + count - 1))
+
+    def overdue(self, now_ms: int, count: int) -> list[str]:
+        """Return jobs whose deadline has passed."""
+        return cast("list[str]", self._client.zrangebyscore(names.DEADLINES, "-inf", now_ms, start=0, num=count))
+
+    def forget(self, job_id: str) -> None:
+        """Remove all that is known of a job; beginning it again begins from nothing."""
+        lines = cast("set[str]", self._client.smembers(names.LINES_IN_USE))
+        with self._client.pipeline() as pipe:
+            pipe.delete(names.record_key(job_id), names.events_key(job_id), names.lease_key(job_id))
+            for sorted_set in (names.OPEN_JOBS, names.DEADLINES, names.LEASES):
+                pipe.zrem(sorted_set, job_id)
+            for line in lines:
+                pipe.zrem(names.line_key(*line.rpartition(":")[::2]), job_id)
+            pipe.srem(names.WAITING_JOBS, job_id)
+            pipe.execute()
+
+    # Edits that wait for a tail
 
     def waiting(self) -> int:
         """Return how many edits wait for their tails."""
         return int(self._client.scard(names.WAITING_JOBS))
 
-    def forget(self, job_id: str) -> None:
-        """Remove all that is known of a job; beginning it again begins from nothing."""
-        with self._client.pipeline() as pipe:
-            pipe.delete(names.record_key(job_id), names.events_key(job_id), names.lease_key(job_id))
-            pipe.zrem(names.OPEN_JOBS, job_id)
-            pipe.srem(names.WAITING_JOBS, job_id)
-            for line in names.line_keys():
-                pipe.zrem(line, job_id)
-            pipe.execute()
+    def is_waiting(self, job_id: str) -> bool:
+        """Tell whether an edit waits for its tail."""
+        return bool(self._client.sismember(names.WAITING_JOBS, job_id))
 
-    def begin_epoch(self) -> bool:
-        """Return True once after Redis has lost its memory: the caller must fill it from storage."""
-        return bool(self._client.set(names.EPOCH, str(time.time()), nx=True))
+    def begin_settling(self, tail_id: str) -> None:
+        """Note that a tail has ended and its edits are to be settled, so that somebody goes on if this process dies."""
+        self._client.sadd(names.SETTLING, tail_id)
 
-    def end_epoch(self) -> None:
-        """Take the epoch back, so that a rebuild that failed is done again."""
-        self._client.delete(names.EPOCH)
+    def settling(self, count: int) -> list[str]:
+        """Return some of the tails whose edits are to be settled."""
+        return cast("list[str]", self._client.srandmember(names.SETTLING, count))
 
+    def end_settling(self, tail_id: str) -> None:
+        """Note that no edit waits for this tail any more."""
+        self._client.srem(names.SETTLING, tail_id)
 
-def _open_job(job_id: str, record: list[str | None], leased: int) -> OpenJob:
-    status, line, tail_id = record
-    return OpenJob(job_id, JobStatus(status) if status else None, line or "", tail_id or "", bool(leased))
+    def waiting_for(self, tail_id: str, count: int) -> list[str]:
+        """Return some of the edits that wait for a tail."""
+        return cast("list[str]", self._client.srandmember(names.waiting_key(tail_id), count))
+
+    def forget_waiting(self, job_id: str, tail_id: str) -> None:
+        """Take an edit from those that wait for a tail."""
+        self._client.srem(names.waiting_key(tail_id), job_id)
+        self._client.srem(names.WAITING_JOBS, job_id)

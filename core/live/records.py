@@ -11,45 +11,66 @@ from core.jobs.records import JobSpec, JobStatus, LiveRecord
 from core.live import names
 from core.live.scripts import Scripts
 
-KEEP_S = 86_400  # how long an ended job's record and events stay; storage keeps the rest
+KEEP_S = 300  # how long an ended job's record and events stay; storage keeps the rest
 
 
 class Records:
     """How far each job is; its record and its events change together."""
 
-    def __init__(self, client: redis.Redis, scripts: Scripts) -> None:
+    def __init__(self, client: redis.Redis, scripts: Scripts, *, lease_ms: int) -> None:
         self._client = client
         self._scripts = scripts
+        self._lease_ms = lease_ms
 
     def begin(self, spec: JobSpec, status: JobStatus, *, attempt: int = 0) -> None:
         """Begin a job's record unless there is one; a queued job gets into its line."""
-        sets = [names.OPEN_JOBS, names.WAITING_JOBS, names.line_key(spec.kind), names.turns_key(spec.kind)]
-        created = spec.created_at.timestamp()
-        told = (spec.id, names.CHANGED, status, spec.kind, spec.owner, attempt, created, spec.tail_id)
-        self._scripts.run("begin", [*_both(spec.id), *sets], *told)
+        keys = [
+            *_both(spec.id),
+            names.OPEN_JOBS,
+            names.DEADLINES,
+            names.WAITING_JOBS,
+            names.waiting_key(spec.tail_id),
+            names.line_key(spec.kind, spec.model_hash),
+            names.turns_key(spec.kind, spec.model_hash),
+            names.LINES_IN_USE,
+            names.LEASES,
+        ]
+        created, deadline = spec.created_at.timestamp(), int(spec.deadline_at.timestamp() * 1000)
+        told = (status, spec.kind, spec.owner, attempt, created, deadline)
+        line = names.in_use(spec.kind, spec.model_hash)
+        self._scripts.run("begin", keys, spec.id, names.changed_channel(spec.id), *told, line, self._lease_ms)
 
-    def read(self, job_id: str) -> LiveRecord | None:
+    def known(self, job_ids: list[str]) -> list[bool]:
+        """Return for each job whether it has a record."""
+        with self._client.pipeline(transaction=False) as pipe:
+            for job_id in job_ids:
+                pipe.exists(names.record_key(job_id))
+            return [bool(found) for found in pipe.execute()]
+
+    def read(self, spec: JobSpec) -> LiveRecord | None:
         """Return a job's record, or None when Redis knows nothing of the job."""
-        raw = cast("dict[str, str]", self._client.hgetall(names.record_key(job_id)))
+        raw = cast("dict[str, str]", self._client.hgetall(names.record_key(spec.id)))
         if "status" not in raw:
             return None
         numbers = {name: raw[name] for name in ("attempt", "step", "steps", "loss", "eta_s") if raw.get(name)}
         record = LiveRecord.model_validate({"status": raw["status"], **numbers})
         if record.status is not JobStatus.QUEUED:
             return record
-        ahead = self._client.zrank(names.line_key(raw["line"]), job_id)
+        ahead = self._client.zrank(names.line_key(raw["line"], spec.model_hash), spec.id)
         return record.model_copy(update={"position": ahead or 0})
 
     def progress(self, job_id: str, attempt: int, fields: dict[str, float]) -> None:
         """Write how far an attempt is; an older attempt's word is dropped."""
         pairs = [part for name, value in fields.items() for part in (name, str(value))]
         data = json.dumps(fields | {"attempt": attempt})
-        self._scripts.run("progress", _both(job_id), job_id, names.CHANGED, attempt, data, *pairs)
+        self._scripts.run("progress", _both(job_id), job_id, names.changed_channel(job_id), attempt, data, *pairs)
 
-    def end(self, job_id: str, status: JobStatus) -> None:
+    def end(self, spec: JobSpec, status: JobStatus) -> None:
         """Mark a job as ended; takes it out of every line and tells the worker that may still run it."""
-        keys = [*_both(job_id), names.lease_key(job_id), names.OPEN_JOBS, names.WAITING_JOBS, *names.line_keys()]
-        self._scripts.run("end", keys, job_id, names.CHANGED, names.CANCELED, status, KEEP_S)
+        sets = [names.LEASES, names.OPEN_JOBS, names.DEADLINES, names.WAITING_JOBS, names.waiting_key(spec.tail_id)]
+        keys = [*_both(spec.id), names.lease_key(spec.id), *sets, *names.line_keys(spec)]
+        channels = (names.changed_channel(spec.id), names.CANCELED)
+        self._scripts.run("end", keys, spec.id, *channels, status, KEEP_S)
 
 
 def _both(job_id: str) -> list[str]:

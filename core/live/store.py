@@ -9,6 +9,7 @@ from core.live.lines import Lines
 from core.live.open_jobs import OpenJobs
 from core.live.records import Records
 from core.live.scripts import Scripts
+from core.live.watch import Watches
 from core.live.workers import Workers
 
 
@@ -22,8 +23,14 @@ class LiveStore:
     def __init__(self, client: redis.Redis, *, lease_s: float = 15) -> None:
         scripts, lease_ms = Scripts(client), int(lease_s * 1000)
         self.client = client
-        self.records = Records(client, scripts)
+        self.records = Records(client, scripts, lease_ms=lease_ms)
         self.lines = Lines(client, scripts, lease_ms=lease_ms)
-        self.leases = Leases(scripts, lease_ms=lease_ms)
+        self.leases = Leases(client, scripts, lease_ms=lease_ms)
         self.open_jobs = OpenJobs(client)
-        self.workers = Workers(client)
+        self.watches = Watches(client, scripts, lease_ms=lease_ms)
+        self.workers = Workers(client, scripts)
+
+    def time_s(self) -> float:
+        """Return Redis' time, in seconds since 1970."""
+        seconds, micros = self.client.time()
+        return int(seconds) + int(micros) / 1e6

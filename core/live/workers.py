@@ -1,4 +1,4 @@
-"""Which workers are alive, and which of them makes itself free for suspects."""
+"""Which workers are alive, what they serve, and which of them makes itself free for jobs that must run alone."""
 
 from __future__ import annotations
 
@@ -8,29 +8,45 @@ from typing import Any, cast
 import redis
 
 from core.live import names
+from core.live.scripts import Scripts
 
 
 class Workers:
     """What the heartbeats of workers say."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, scripts: Scripts) -> None:
         self._client = client
+        self._scripts = scripts
 
-    def beat(self, worker_id: str, state: dict[str, Any], ttl_s: int) -> None:
-        """Say that a worker is alive, and what it does."""
-        self._client.set(names.WORKERS + worker_id, json.dumps(state | {"id": worker_id}), ex=ttl_s)
+    def beat(self, worker_id: str, state: dict[str, Any], ttl_s: float) -> None:
+        """Say that a worker is alive, and what it does; `state["models"]` maps the names it serves to their hashes."""
+        told = json.dumps(state | {"id": worker_id})
+        self._scripts.run("beat", [names.WORKERS, names.WORKER_STATES], worker_id, told, int(ttl_s * 1000))
+
+    def leave(self, worker_id: str) -> None:
+        """Say that a worker ends."""
+        self._client.zrem(names.WORKERS, worker_id)
+        self._client.hdel(names.WORKER_STATES, worker_id)
 
     def alive(self) -> list[dict[str, Any]]:
         """Return what each living worker said last."""
-        keys = sorted(self._client.scan_iter(f"{names.WORKERS}*", count=500))
-        values = cast("list[str | None]", self._client.mget(keys)) if keys else []
+        values = self._scripts.run("alive", [names.WORKERS, names.WORKER_STATES])
         return [json.loads(value) for value in values if value]
+
+    def served(self) -> set[str]:
+        """Return the hashes of the models that living workers serve."""
+        return {model for worker in self.alive() for model in (worker.get("models") or {}).values()}
 
     def elect(self, worker_id: str, ttl_s: int) -> bool:
         """Tell whether this worker is the one that drains itself for the jobs that must run alone."""
         if self._client.set(names.DRAINING, worker_id, nx=True, ex=ttl_s):
             return True
-        if self._client.get(names.DRAINING) != worker_id:
+        if cast("str | None", self._client.get(names.DRAINING)) != worker_id:
             return False
         self._client.expire(names.DRAINING, ttl_s)
         return True
+
+    def resign(self, worker_id: str) -> None:
+        """Give that election back."""
+        if cast("str | None", self._client.get(names.DRAINING)) == worker_id:
+            self._client.delete(names.DRAINING)

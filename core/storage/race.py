@@ -1,7 +1,8 @@
-"""The start-up proof that a store's create-only writes have exactly one winner."""
+"""What is proven and asked at start-up: that create-only writes have exactly one winner, and a store's time."""
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from uuid import uuid4
@@ -28,3 +29,14 @@ def race_for_one_key(storage: Storage) -> None:
             raise RuntimeError(f"create-only writes don't work on this store: {len(winners)} of {WRITERS} writers won")
     finally:
         storage.delete(key)
+
+
+def storage_time_s(storage: Storage) -> float:
+    """Return the store's own time in seconds since 1970, from the time of a write."""
+    key = f"probe/{uuid4().hex}"
+    storage.put(key, b"")
+    try:
+        found = storage.head(key)
+    finally:
+        storage.delete(key)
+    return found.modified.timestamp() if found else time.time()

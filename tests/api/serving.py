@@ -93,7 +93,7 @@ class PretendingWorker:
 
     def take(self, job_id: str, kind: JobKind = "personalize") -> Attempt:
         """Claim this very job; others that come first are canceled."""
-        claims = Claims(self.services.jobs, "pretender")
+        claims = Claims(self.services.jobs, "pretender", lambda: {MODEL.hash})
         while attempt := claims.take(kind):
             if attempt.spec.id == job_id:
                 return attempt

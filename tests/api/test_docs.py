@@ -12,7 +12,7 @@ from core.config import REPOSITORY
 from core.jobs.claims import Claims
 from core.jobs.records import KINDS
 from core.services import Services
-from tests.api.serving import PretendingWorker, picture
+from tests.api.serving import MODEL, PretendingWorker, picture
 
 
 def test_the_curl_commands_work_as_they_stand(
@@ -23,7 +23,7 @@ def test_the_curl_commands_work_as_they_stand(
     done = threading.Event()
 
     def work() -> None:
-        claims = Claims(services.jobs, "pretender")
+        claims = Claims(services.jobs, "pretender", lambda: {MODEL.hash})
         while not done.wait(0.1):
             for kind in KINDS:
                 if attempt := claims.take(kind):

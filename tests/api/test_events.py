@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from api.waiting import events
-from core.live.names import CHANGED, events_key
+from core.live.names import changed_channel, events_key
 from core.services import Services
 from tests.api.serving import PretendingWorker, personalize
 
@@ -147,7 +147,8 @@ def test_many_streams_of_one_job_share_one_reader(
     with ThreadPoolExecutor(8) as pool:
         streams = [pool.submit(read, api, job_id) for _ in range(8)]
         attempt = worker.take(job_id)
-        assert dict(services.live.client.pubsub_numsub(CHANGED)) == {CHANGED: 1}
+        channel = changed_channel(job_id)
+        assert dict(services.live.client.pubsub_numsub(channel)) == {channel: 1}
         worker.succeed(attempt)
         assert len({tuple(e.id for e in stream.result(timeout=20)) for stream in streams}) == 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,6 +32,12 @@ class Place:
     services: Services
     worker: PretendingWorker
 
+    def until_in_line(self, job_id: str) -> None:
+        """Wait until the server has told Redis of a job that it accepted while Redis was away."""
+        until = time.monotonic() + 30
+        while not self.services.live.records.known([job_id])[0]:
+            assert time.monotonic() < until, "the server never told Redis"
+
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
@@ -52,7 +59,7 @@ def test_without_redis_jobs_are_accepted_and_are_queued_when_it_is_back(place: P
     waiting = edit(place.api, job["tail_id"])
     assert (waiting.status_code, waiting.json()["status"]) == (202, "waiting")
     place.redis.start()
-    place.services.reconciler.run_once()
+    place.until_in_line(job["id"])
     place.worker.succeed(place.worker.take(job["id"]))
     assert place.api.get(f"/jobs/{waiting.json()['id']}").json()["status"] == "queued"
 
@@ -99,7 +106,7 @@ def test_after_an_outage_events_come_as_they_happen_again(place: Place) -> None:
     with ThreadPoolExecutor() as pool:
         stream = pool.submit(read, place.api, job_id)
         place.redis.start()
-        place.services.reconciler.run_once()
+        place.until_in_line(job_id)
         place.worker.succeed(place.worker.take(job_id))
         seen = stream.result(timeout=25)
     assert seen[-1].data["status"] == "succeeded"

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from cli.main import app
 from core.jobs.claims import Claims
 from core.services import Services
-from tests.api.serving import PretendingWorker, picture
+from tests.api.serving import MODEL, PretendingWorker, picture
 from tests.support.programs import started
 
 
@@ -65,7 +65,7 @@ def test_edit_waits_for_the_end_and_saves_pictures_and_receipt(
     command = ("edit", learned["tail_id"], "a sitting dog", "-n", "2", "-o", str(tmp_path / "out"))
     waiting = threading.Thread(target=lambda: sent.append(tailor(*command)))
     waiting.start()
-    claims = Claims(services.jobs, "pretender")
+    claims = Claims(services.jobs, "pretender", lambda: {MODEL.hash})
     while (attempt := claims.take("edit")) is None:
         assert waiting.is_alive()  # the edit is on its way through another thread
     worker.progress(attempt, 1, 2)

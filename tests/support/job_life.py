@@ -6,7 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from core.clock import utc_now
+from core.clock import FleetClock, utc_now
+from core.jobs import keys
 from core.jobs.attempts import Attempt
 from core.jobs.claims import Claims
 from core.jobs.ids import new_job_id, tail_of
@@ -21,6 +22,7 @@ from core.models.parameters import EditParams, PersonalizeParams
 from core.storage import open_storage
 from core.storage.base import Storage
 
+MODEL_HASH = "c0ffee"
 LEASE_S = 0.3  # short, so that a test may wait for its end
 
 
@@ -32,8 +34,9 @@ class Life:
         self.storage: Storage = open_storage(str(folder), secret=b"test")
         self.live = LiveStore(connect(redis_url), lease_s=LEASE_S)
         self.nudges = Nudges(make_celery(redis_url))
-        self.store = JobStore(self.storage, self.live, self.nudges)
-        self.reconciler = Reconciler(self.store, every_s=0.05, lease_s=LEASE_S)
+        self.clock = FleetClock(self.live.time_s)
+        self.store = JobStore(self.storage, self.live, self.nudges, self.clock)
+        self.reconciler = Reconciler(self.store, every_s=0.05, lease_s=LEASE_S, renew_s=LEASE_S / 3)
 
     def with_storage(self, storage: Storage) -> Life:
         """Return another process's view, through a storage that misbehaves."""
@@ -45,7 +48,7 @@ class Life:
         return Life(self.folder, self.redis_url)
 
     def claims(self, worker_id: str = "w1") -> Claims:
-        return Claims(self.store, worker_id)
+        return Claims(self.store, worker_id, lambda: {MODEL_HASH})
 
     def accept(self, spec: JobSpec, *, announce: bool = True) -> JobSpec:
         self.store.accept(spec)
@@ -81,7 +84,7 @@ class Life:
         self.live.client.delete(lease_key(spec.id))
 
     def open_jobs(self) -> set[str]:
-        return {info.key.removeprefix("open/") for info in self.storage.list("open/")}
+        return {keys.marked_job(info.key) for info in self.storage.list(keys.OPEN_MARKERS)}
 
 
 def _common(job_id: str) -> dict[str, Any]:
@@ -91,7 +94,7 @@ def _common(job_id: str) -> dict[str, Any]:
         "created_at": now,
         "deadline_at": now + timedelta(hours=1),
         "model": "critters",
-        "model_hash": "c0ffee",
+        "model_hash": MODEL_HASH,
         "prompt": "a standing dog",
         "seed": 1,
         "tail_id": tail_of(job_id),

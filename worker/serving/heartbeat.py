@@ -59,9 +59,9 @@ class Heartbeat:
         for attempt in self.runner.attempts():
             if not self.claims.renew(attempt):
                 log.warning("lease.lost", job=attempt.spec.id, attempt=attempt.number)
-                self.runner.cancel(attempt.spec.id)
+                self.runner.lose(attempt)
         try:
-            self.claims.store.live.workers.beat(self.claims.worker_id, self.describe(), ttl_s=int(self.every_s * 3) + 1)
+            self.claims.store.live.workers.beat(self.claims.worker_id, self.describe(), ttl_s=self.every_s * 3)
         except RedisError as error:
             log.warning("heartbeat.redis_away", error=str(error))
 

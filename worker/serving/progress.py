@@ -14,7 +14,7 @@ from core.jobs.attempts import Attempt
 from core.jobs.claims import Claims
 from core.storage.base import ObjectMissingError
 
-WRITE_EVERY_S = 0.25
+WRITE_EVERY_S = 1.0
 SMOOTHING = 0.95  # one step's loss is mostly the luck of its timestep
 log = structlog.get_logger()
 
@@ -55,6 +55,7 @@ class Progress:
             return
         try:
             self.claims.checkpoints.save(self.attempt, self.latest.step, save_tensors(self.latest.checkpoint))
+            self.claims.store.sweep_if_ended(self.attempt.spec)
         except (StorageUnavailableError, ObjectMissingError) as error:
             log.warning("checkpoint.failed", job=self.attempt.spec.id, error=str(error))
 

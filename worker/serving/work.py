@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from PIL import Image
 from torch import Tensor
 
-from core.clock import utc_now
 from core.diffusion import hiper
 from core.diffusion.backbone import Backbone
 from core.diffusion.files import load_tail, load_tensors, save_tensors, sha256_of, to_image, to_tensor
 from core.diffusion.requests import Routine
-from core.errors import InvalidInputError, TailorError
+from core.errors import InvalidInputError
 from core.images import to_png
 from core.jobs import keys
 from core.jobs.attempts import Attempt
@@ -22,12 +22,6 @@ from core.jobs.claims import Claims
 from core.jobs.records import JobEnd, JobSpec, JobStatus
 from core.storage.base import Storage
 from worker.serving.receipts import receipt
-
-
-class ModelChangedError(TailorError):
-    """The backbone under this name is no longer the one the job was accepted for."""
-
-    status, type, title = 409, "model-changed", "Model changed"
 
 
 class Work(Protocol):
@@ -41,14 +35,8 @@ class Work(Protocol):
 
 
 def work_for(attempt: Attempt, backbone: Backbone, claims: Claims) -> Work:
-    """Return the work of an attempt; raises ModelChangedError when the backbone's weights are others now."""
-    spec = attempt.spec
-    if backbone.hash != spec.model_hash:
-        detail = (
-            f"model {spec.model} was {spec.model_hash[:12]} when the job was accepted and is {backbone.hash[:12]} now"
-        )
-        raise ModelChangedError(detail)
-    made = PersonalizeWork if spec.kind == "personalize" else EditWork
+    """Return the work of an attempt on the backbone that its job was accepted for."""
+    made = PersonalizeWork if attempt.spec.kind == "personalize" else EditWork
     return made(attempt, backbone, claims)
 
 
@@ -80,29 +68,32 @@ class PersonalizeWork:
         spec, key = self.attempt.spec, self.attempt.key("tail.safetensors")
         metadata = {"tail_id": spec.tail_id, "model": spec.model, "model_hash": spec.model_hash, "prompt": spec.prompt}
         self._storage.put(key, save_tensors({"tail": result}, metadata))
-        return _success(self.attempt, self.backbone, sha256_of(result), tail_key=key)
+        return _success(self.attempt, self.backbone, self.claims.store.clock.now(), sha256_of(result), tail_key=key)
 
     @property
     def _storage(self) -> Storage:
         return self.claims.store.storage
 
 
-@dataclass(frozen=True)
+@dataclass
 class EditWork:
-    """Samples pictures with a tail."""
+    """Samples pictures with a tail. What happens to the tail after it was read changes nothing."""
 
     attempt: Attempt
     backbone: Backbone
     claims: Claims
+    _tail_sha256: str = ""
 
     def routine(self) -> Routine[list[Tensor]]:
         """Return the sampling."""
         spec = self.attempt.spec
         if spec.edit is None:
             raise InvalidInputError("edit", f"{spec.id} has no parameters")
+        tail = self._tail()
+        self._tail_sha256 = sha256_of(tail)
         return hiper.edit(
             prompt=spec.prompt,
-            tail=self._tail(),
+            tail=tail,
             params=spec.edit,
             schedule=self.backbone.schedule,
             latent_shape=self.backbone.latent_shape,
@@ -116,7 +107,8 @@ class EditWork:
         results = [self.attempt.key(f"{index}.png") for index in range(len(result))]
         for key, image in zip(results, result, strict=True):
             self._storage.put(key, to_png(to_image(image)), "image/png")
-        return _success(self.attempt, self.backbone, sha256_of(self._tail()), result_keys=tuple(results))
+        now = self.claims.store.clock.now()
+        return _success(self.attempt, self.backbone, now, self._tail_sha256, result_keys=tuple(results))
 
     def _tail(self) -> Tensor:
         _, end = self.claims.store.tail_end(self.attempt.spec.tail_id)
@@ -138,12 +130,12 @@ def _picture(storage: Storage, spec: JobSpec) -> Tensor:
     return to_tensor(Image.open(io.BytesIO(storage.get(key)), formats=["PNG"]).convert("RGB"))
 
 
-def _success(attempt: Attempt, backbone: Backbone, tail_sha256: str, **named: Any) -> JobEnd:
+def _success(attempt: Attempt, backbone: Backbone, now: datetime, tail_sha256: str, **named: Any) -> JobEnd:
     device, dtype = str(backbone.device), str(backbone.dtype).removeprefix("torch.")
     return JobEnd(
         job_id=attempt.spec.id,
         status=JobStatus.SUCCEEDED,
-        ended_at=utc_now(),
+        ended_at=now,
         attempt=attempt.number,
         receipt=receipt(attempt.spec, tail_sha256=tail_sha256, device=device, dtype=dtype),
         **named,

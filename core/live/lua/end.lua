@@ -1,13 +1,13 @@
--- Marks a job as ended, takes it out of every line, and tells the worker that may still run it.
+-- Marks a job as ended, takes it out of every set and line, and tells the worker that may still run it.
 -- needs: event ended
--- KEYS record, events, lease, open jobs, waiting jobs, then all lines
+-- KEYS record, events, lease, leases, open jobs, deadlines, waiting jobs, those waiting for its tail, then its lines
 -- ARGV id, channel of changes, channel of cancellations, status, seconds to keep
 -- Returns 1 for the first end.
 local id = ARGV[1]
-redis.call('ZREM', KEYS[4], id)
-redis.call('SREM', KEYS[5], id)
+for i = 4, 6 do redis.call('ZREM', KEYS[i], id) end
+for i = 7, 8 do redis.call('SREM', KEYS[i], id) end
+for i = 9, #KEYS do redis.call('ZREM', KEYS[i], id) end
 redis.call('DEL', KEYS[3])
-for i = 6, #KEYS do redis.call('ZREM', KEYS[i], id) end
 local known = redis.call('HGET', KEYS[1], 'status')
 if known and ended(known) then return 0 end
 redis.call('HSET', KEYS[1], 'status', ARGV[4])

@@ -7,11 +7,14 @@ import pytest
 
 from core.clock import utc_now
 from core.errors import StorageUnavailableError
+from core.jobs import keys
 from core.jobs.attempts import Attempt, read_attempts
 from core.jobs.records import JobStatus
-from core.live.names import SUSPECTS
+from core.live.names import ALONE, again, line_key, record_key
 from tests.support.flaky_storage import FlakyStorage
-from tests.support.job_life import Life
+from tests.support.job_life import MODEL_HASH, Life
+
+AGAIN = again("personalize")
 
 
 def take(life: Life, worker_id: str = "w1", line: str = "personalize") -> Attempt:
@@ -21,9 +24,9 @@ def take(life: Life, worker_id: str = "w1", line: str = "personalize") -> Attemp
 
 
 def crash(life: Life, attempt: Attempt) -> None:
-    """Do what a killed worker leaves: no lease any more, nothing handed back."""
-    life.lose_lease(attempt.spec)
-    assert life.live.leases.reap(attempt.spec.id)
+    """Do what is done when a worker's process died: its attempt is known to have crashed, and the job queued again."""
+    life.storage.create(keys.crashed(attempt.spec.id, attempt.number), b"")
+    life.reconciler.reap(attempt.spec, token=attempt.token)
 
 
 def test_many_workers_get_every_job_exactly_once(life: Life) -> None:
@@ -65,23 +68,47 @@ def test_a_job_that_was_handed_back_goes_on_and_costs_no_attempt(life: Life) -> 
         assert life.status(spec) is JobStatus.QUEUED
 
 
-def test_after_a_crash_a_job_runs_alone(life: Life) -> None:
+def test_after_one_crash_a_job_is_kept_apart_and_after_two_it_runs_alone(life: Life) -> None:
     spec = life.accept(life.personalization())
     crash(life, take(life))
 
     assert life.claims().take("personalize") is None
-    again = take(life, line=SUSPECTS)
+    second = take(life, line=AGAIN)
+    crash(life, second)
+    assert life.claims().take(AGAIN) is None
+    third = take(life, line=ALONE)
 
-    assert (again.spec, again.number, again.alone) == (spec, 2, True)
+    assert (second.spec, second.number, second.crashes, second.alone) == (spec, 2, 1, False)
+    assert (third.spec, third.number, third.crashes, third.alone) == (spec, 3, 2, True)
+
+
+def test_attempts_that_were_lost_with_their_machine_count_half(life: Life) -> None:
+    life.accept(life.personalization())
+    for line in ("personalize", "personalize", AGAIN, AGAIN, ALONE):
+        attempt = take(life, line=line)
+        life.lose_lease(attempt.spec)
+        life.reconciler.reap(attempt.spec)
+
+    last = take(life, line=ALONE)
+
+    assert (last.number, last.crashes) == (6, 2)
+
+
+def test_a_worker_takes_only_jobs_of_models_that_it_serves(life: Life) -> None:
+    mine, other = life.accept(life.personalization()), life.accept(life.personalization(model_hash="0ther"))
+
+    assert take(life).spec == mine
+    assert life.claims().take("personalize") is None
+    assert life.live.lines.lengths() == {("personalize", "0ther"): 1}
+    assert life.store.state(other.id).waiting_for == "a worker that serves model critters with the weights 0ther"
 
 
 def test_after_three_crashes_a_job_fails_with_the_reason(life: Life) -> None:
     spec = life.accept(life.personalization())
-    crash(life, take(life))
-    for _ in range(2):
-        crash(life, take(life, line=SUSPECTS))
+    for line in ("personalize", AGAIN, ALONE):
+        crash(life, take(life, line=line))
 
-    assert life.claims().take(SUSPECTS) is None
+    assert life.claims().take(ALONE) is None
     state = life.store.state(spec.id)
     assert state.status is JobStatus.FAILED
     assert state.end is not None
@@ -106,7 +133,7 @@ def test_a_lease_is_renewed_by_its_holder_and_lost_to_a_newer_attempt(life: Life
     assert life.claims().renew(first)
 
     crash(life, first)
-    second = take(life, "w2", SUSPECTS)
+    second = take(life, "w2", AGAIN)
 
     assert not life.claims().renew(first)
     assert life.claims("w2").renew(second)
@@ -118,7 +145,7 @@ def test_a_worker_whose_attempt_is_the_newest_takes_its_expired_lease_again(life
     life.lose_lease(spec)
 
     assert life.claims().renew(attempt)
-    assert not life.live.leases.reap(spec.id)
+    assert not life.live.leases.reap(spec, AGAIN)
 
 
 def test_a_worker_keeps_its_lease_when_redis_has_lost_its_memory(life: Life) -> None:
@@ -132,7 +159,7 @@ def test_a_worker_keeps_its_lease_when_redis_has_lost_its_memory(life: Life) -> 
 def test_the_progress_of_an_older_attempt_is_dropped(life: Life) -> None:
     spec = life.accept(life.personalization())
     crash(life, take(life))
-    second = take(life, "w2", SUSPECTS)
+    second = take(life, "w2", AGAIN)
     life.live.records.progress(spec.id, second.number, {"step": 7, "steps": 10})
 
     life.live.records.progress(spec.id, 1, {"step": 3, "steps": 10})
@@ -148,7 +175,7 @@ def test_the_next_attempt_gets_the_furthest_checkpoint(life: Life) -> None:
     claims.checkpoints.save(first, 20, b"twenty")
     crash(life, first)
 
-    second = take(life, line=SUSPECTS)
+    second = take(life, line=AGAIN)
 
     assert claims.checkpoints.load(second) == b"twenty"
     kept = [info.key for info in life.storage.list(f"jobs/{second.spec.id}/out/")]
@@ -199,10 +226,13 @@ def test_a_claim_that_took_longer_than_its_lease_is_given_back_and_costs_no_atte
 
 def test_a_job_that_redis_forgot_to_be_running_stays_with_its_worker(life: Life) -> None:
     spec = life.accept(life.personalization())
-    life.live.client.copy(f"tailor:job:{spec.id}", "before")
+    forgets = (record_key(spec.id), line_key("personalize", MODEL_HASH))
+    for key in forgets:
+        life.live.client.copy(key, f"{key} before")
     attempt = take(life)
-    life.live.client.copy("before", f"tailor:job:{spec.id}", replace=True)
-    life.lose_lease(spec)
+    for key in forgets:
+        life.live.client.copy(f"{key} before", key, replace=True)
+    life.live.leases.release(spec.id, attempt.token)
     life.reconciler.run_once()
     assert life.live.lines.length("personalize") == 1
 
@@ -219,7 +249,7 @@ def test_a_worker_that_was_taken_for_dead_takes_its_job_back_if_nobody_has_begun
 
     assert life.claims().renew(attempt)
 
-    assert life.claims("w2").take(SUSPECTS) is None
+    assert life.claims("w2").take(AGAIN) is None
 
 
 def test_a_late_renewal_does_not_take_back_what_was_handed_back(life: Life) -> None:

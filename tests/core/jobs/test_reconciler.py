@@ -10,9 +10,9 @@ from core.clock import utc_now
 from core.jobs import keys
 from core.jobs.ids import new_job_id
 from core.jobs.records import JobEnd, JobStatus
-from core.live.names import SUSPECTS
+from core.live.names import LEASES
 from tests.support.flaky_storage import FlakyStorage
-from tests.support.job_life import LEASE_S, Life
+from tests.support.job_life import LEASE_S, MODEL_HASH, Life
 from tests.support.redis_server import redis_server
 
 
@@ -51,33 +51,35 @@ def test_everything_unfinished_is_rebuilt_after_redis_lost_its_memory(life: Life
     assert life.live.lines.length("personalize") == 1
 
 
-def test_the_job_of_a_dead_worker_is_queued_again_to_run_alone(life: Life) -> None:
+def test_the_job_of_a_lost_worker_is_queued_again(life: Life) -> None:
     spec = life.accept(life.personalization())
     assert life.claims().take("personalize") is not None
 
     reconcile_until_it_may_reap(life)
 
     assert life.status(spec) is JobStatus.QUEUED
-    assert life.live.lines.length(SUSPECTS) == 1
+    assert life.live.lines.length("personalize") == 1
 
 
 def test_nobody_is_reaped_in_the_first_lease_period_after_an_outage(life: Life) -> None:
     spec = life.accept(life.personalization())
     assert life.claims().take("personalize") is not None
     life.lose_lease(spec)
+    life.live.client.zadd(LEASES, {spec.id: 0})
 
     life.reconciler.run_once()
     life.reconciler.run_once()
 
     assert life.status(spec) is JobStatus.RUNNING
+    reconcile_until_it_may_reap(life)
+    assert life.status(spec) is JobStatus.QUEUED
 
 
 def test_a_job_that_a_worker_took_from_its_line_but_never_claimed_returns_to_it(life: Life) -> None:
     spec = life.accept(life.personalization())
-    assert life.live.lines.claim("personalize", "a worker that dies here") == spec.id
-    life.lose_lease(spec)
+    assert life.live.lines.claim("personalize", MODEL_HASH, "a worker that dies here") == (spec.id, 0)
 
-    life.reconciler.run_once()
+    reconcile_until_it_may_reap(life)
 
     assert life.live.lines.length("personalize") == 1
 
@@ -104,7 +106,7 @@ def test_an_end_that_was_committed_by_a_worker_that_then_died_is_announced(life:
     reconcile_until_it_may_reap(life)
 
     assert life.status(spec) is JobStatus.SUCCEEDED
-    assert life.live.lines.length(SUSPECTS) == 0
+    assert life.live.lines.lengths() == {}
     assert life.open_jobs() == set()
 
 
@@ -162,11 +164,11 @@ def test_a_nudge_reaches_the_queue_of_its_kind_and_no_other(life: Life) -> None:
 
 
 def test_the_marker_of_a_request_that_never_became_a_job_is_removed_in_the_end(life: Life) -> None:
-    fresh, abandoned = new_job_id(), new_job_id()
+    fresh, abandoned, now = new_job_id(), new_job_id(), utc_now()
     for job_id in (fresh, abandoned):
-        life.storage.put(keys.open_marker(job_id), b"")
+        life.storage.put(keys.open_marker(job_id, now), b"")
     long_ago = time.time() - 7200
-    os.utime(life.folder / keys.open_marker(abandoned), (long_ago, long_ago))
+    os.utime(life.folder / keys.open_marker(abandoned, now), (long_ago, long_ago))
 
     life.reconciler.run_once()
 
@@ -230,13 +232,14 @@ def test_a_job_that_storage_seemed_to_have_lost_comes_back(life: Life) -> None:
     job_json = life.storage.get(keys.spec(spec.id))
     life.storage.delete(keys.spec(spec.id))
     away.reconciler.run_once()
-    assert life.live.open_jobs.survey() == []
+    assert life.live.open_jobs.count() == 0
+    away.reconciler.stop()
 
     life.storage.put(keys.spec(spec.id), job_json)
     life.process().reconciler.run_once()
 
     assert life.live.lines.length("personalize") == 1
-    assert [job.id for job in life.live.open_jobs.survey()] == [spec.id]
+    assert life.live.open_jobs.some(0, 10) == [spec.id]
 
 
 def test_one_unreadable_record_keeps_nobody_from_being_mended(life: Life) -> None:
@@ -250,11 +253,11 @@ def test_one_unreadable_record_keeps_nobody_from_being_mended(life: Life) -> Non
 
 
 def test_the_picture_of_a_request_that_never_became_a_job_goes_with_its_marker(life: Life) -> None:
-    job_id = new_job_id()
-    life.storage.put(keys.open_marker(job_id), b"")
+    job_id, now = new_job_id(), utc_now()
+    life.storage.put(keys.open_marker(job_id, now), b"")
     life.storage.put(keys.picture(job_id, "0" * 64), b"a picture")
     long_ago = time.time() - 7200
-    os.utime(life.folder / keys.open_marker(job_id), (long_ago, long_ago))
+    os.utime(life.folder / keys.open_marker(job_id, now), (long_ago, long_ago))
 
     life.reconciler.run_once()
 

@@ -195,7 +195,7 @@ def test_an_end_that_redis_never_heard_of_is_what_readers_see(life: Life) -> Non
 
     blind.store.cancel(spec.id)
 
-    live = life.live.records.read(spec.id)
+    live = life.live.records.read(spec)
     assert live is not None
     assert live.status is JobStatus.QUEUED
     assert life.status(spec) is JobStatus.CANCELED

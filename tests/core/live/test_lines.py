@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from core.live.names import SUSPECTS, line_key, turns_key
-from tests.support.job_life import Life
+from core.live.names import ALONE, turns_key
+from tests.support.job_life import MODEL_HASH, Life
 
 
 def order(life: Life, count: int) -> list[str]:
     """Take so many jobs, without running them."""
-    return [life.live.lines.claim("personalize", f"token {n}") or "" for n in range(count)]
+    claimed = [life.live.lines.claim("personalize", MODEL_HASH, f"token {n}") for n in range(count)]
+    return [found[0] if found else "" for found in claimed]
 
 
 def accept(life: Life, owner: str, count: int = 1) -> list[str]:
@@ -36,34 +37,33 @@ def test_after_an_empty_line_nobody_pays_for_what_was_served_before(life: Life) 
     alice, bob = accept(life, "alice"), accept(life, "bob")
 
     assert order(life, 2) == [alice[0], bob[0]]
-    assert set(life.live.client.hkeys(turns_key("personalize"))) == {"now", "count"}
+    assert set(life.live.client.hkeys(turns_key("personalize", MODEL_HASH))) == {"now", "count"}
 
 
 def test_a_job_that_comes_back_has_its_place_again(life: Life) -> None:
-    first, *others = accept(life, "alice", 3)
+    first, *others = [life.accept(life.personalization()) for _ in range(3)]
     token = "a worker"
-    assert life.live.lines.claim("personalize", token) == first
+    assert life.live.lines.claim("personalize", MODEL_HASH, token) == (first.id, 0)
 
     assert life.live.lines.enqueue(first, "personalize", token=token)
 
-    assert order(life, 3) == [first, *others]
+    assert order(life, 3) == [first.id, *(spec.id for spec in others)]
 
 
 def test_positions_count_the_jobs_that_go_before(life: Life) -> None:
-    alice, bob = accept(life, "alice", 3), accept(life, "bob")
+    specs = [life.accept(life.personalization(owner=owner)) for owner in ("alice", "alice", "alice", "bob")]
 
-    records = [life.live.records.read(job_id) for job_id in (*alice, *bob)]
+    records = [life.live.records.read(spec) for spec in specs]
 
     assert [record.position for record in records if record] == [0, 2, 3, 1]
 
 
 def test_a_job_stands_in_one_line_only(life: Life) -> None:
-    job_id = accept(life, "alice")[0]
+    spec = life.accept(life.personalization())
 
-    assert life.live.lines.enqueue(job_id, SUSPECTS)
+    assert life.live.lines.enqueue(spec, ALONE)
 
-    assert life.live.lines.length("personalize") == 0
-    assert life.live.client.zrange(line_key(SUSPECTS), 0, -1) == [job_id]
+    assert life.live.lines.lengths() == {(ALONE, MODEL_HASH): 1}
 
 
 def test_what_is_forgotten_is_in_no_line_and_leaves_no_events(life: Life) -> None:

@@ -8,15 +8,21 @@ from pathlib import Path
 import pytest
 
 from core.config import Settings
+from core.jobs import keys
 from core.jobs.attempts import Attempt
 from core.jobs.records import JobSpec, JobStatus
+from core.live.names import again
 from tests.support.job_life import Life
 from tests.support.redis_server import redis_server
 from worker.engine import CancelReason, Engine
 from worker.model_cache import ModelCache
+from worker.served_models import ServedModels
 from worker.serving import runner as runner_module
 from worker.serving.active import ActiveAttempt
 from worker.serving.runner import Runner
+from worker.serving.seat import NoSeat
+
+AGAIN = again("personalize")
 
 
 @pytest.fixture
@@ -25,14 +31,15 @@ def life(tmp_path: Path) -> Iterator[Life]:
         yield Life(tmp_path / "storage", endpoint.url)
 
 
-def worker(life: Life, worker_id: str) -> Runner:
-    settings = Settings(_env_file=None, personalize_slots=2, edit_slots=2)
-    return Runner(settings, life.claims(worker_id), Engine(), ModelCache({}))
+def worker(life: Life, worker_id: str, *, slots: int = 2) -> Runner:
+    settings = Settings(_env_file=None, personalize_slots=slots, edit_slots=slots)
+    models = ServedModels(ModelCache({}))
+    return Runner(settings, life.claims(worker_id), Engine(), models, seat=NoSeat(), on_broken=pytest.fail)
 
 
 def takes(runner: Runner, kind: str = "personalize") -> ActiveAttempt | None:
     """Let a worker take a job as it does before it runs it."""
-    attempt = runner._take(kind)  # type: ignore[arg-type]
+    attempt = runner.taker.take(kind)  # type: ignore[arg-type]
     if attempt is None:
         return None
     active = runner._active[attempt.token] = ActiveAttempt(attempt, alone=attempt.alone)
@@ -41,16 +48,17 @@ def takes(runner: Runner, kind: str = "personalize") -> ActiveAttempt | None:
 
 def ends(runner: Runner, active: ActiveAttempt) -> None:
     del runner._active[active.attempt.token]
-    runner._give(active)
+    runner.taker.give(active)
 
 
-def suspect(life: Life) -> JobSpec:
-    """Accept a job and let the worker that runs it die."""
+def met_crashes(life: Life, crashes: int) -> JobSpec:
+    """Accept a job and let the workers that run it die."""
     spec = life.accept(life.personalization())
-    attempt = life.claims("a worker that dies").take("personalize")
-    assert isinstance(attempt, Attempt)
-    life.lose_lease(spec)
-    assert life.live.leases.reap(spec.id)
+    for line in ("personalize", AGAIN)[:crashes]:
+        attempt = life.claims("a worker that dies").take(line)
+        assert isinstance(attempt, Attempt)
+        life.storage.create(keys.crashed(spec.id, attempt.number), b"")
+        life.reconciler.reap(spec, token=attempt.token)
     return spec
 
 
@@ -71,8 +79,23 @@ def test_a_full_kind_leaves_the_other_kind_its_slots(life: Life) -> None:
     assert taken.attempt.spec == edit
 
 
-def test_a_suspect_runs_on_an_idle_worker_with_nobody_beside_it(life: Life) -> None:
-    spec = suspect(life)
+def test_jobs_that_met_a_crash_fill_half_of_the_slots_and_others_the_rest(life: Life) -> None:
+    met_one = {met_crashes(life, 1).id for _ in range(3)}
+    others = {life.accept(life.personalization()).id for _ in range(3)}
+    runner = worker(life, "w1", slots=4)
+
+    taken = [active for _ in range(5) if (active := takes(runner))]
+
+    ids = {active.attempt.spec.id for active in taken}
+    assert (len(ids & met_one), len(ids & others)) == (2, 2)
+    ends(runner, next(active for active in taken if active.attempt.crashes))
+    third = takes(runner)
+    assert third is not None
+    assert third.attempt.spec.id in met_one - ids
+
+
+def test_a_job_that_met_two_crashes_runs_on_an_idle_worker_with_nobody_beside_it(life: Life) -> None:
+    spec = met_crashes(life, 2)
     life.accept(life.personalization())
     runner = worker(life, "w1")
 
@@ -83,12 +106,12 @@ def test_a_suspect_runs_on_an_idle_worker_with_nobody_beside_it(life: Life) -> N
     assert takes(runner) is None
 
 
-def test_for_a_suspect_one_worker_makes_itself_free_and_the_others_go_on(life: Life) -> None:
+def test_when_no_worker_is_idle_one_makes_itself_free_and_the_others_go_on(life: Life) -> None:
     w1, w2 = worker(life, "w1"), worker(life, "w2")
     for runner in (w1, w2):
         life.accept(life.personalization())
         assert takes(runner) is not None
-    suspect(life)
+    met_crashes(life, 2)
     for _ in range(2):
         life.accept(life.personalization())
 
@@ -97,9 +120,9 @@ def test_for_a_suspect_one_worker_makes_itself_free_and_the_others_go_on(life: L
     assert [active.reason for active in w1._active.values()] == [CancelReason.HANDED_BACK]
 
 
-def test_between_two_suspects_others_get_their_turn(life: Life) -> None:
-    suspect(life)
-    suspect(life)
+def test_between_two_that_run_alone_others_get_their_turn(life: Life) -> None:
+    met_crashes(life, 2)
+    met_crashes(life, 2)
     other = life.accept(life.personalization())
     runner = worker(life, "w1")
     first = takes(runner)
@@ -113,19 +136,67 @@ def test_between_two_suspects_others_get_their_turn(life: Life) -> None:
     assert second.attempt.spec == other
 
 
-def test_after_its_probation_a_suspect_goes_on_with_others_beside_it(life: Life) -> None:
-    suspect(life)
+def test_after_its_probation_a_job_goes_on_with_others_beside_it(life: Life) -> None:
+    met_crashes(life, 2)
     life.accept(life.personalization())
     runner = worker(life, "w1")
     first = takes(runner)
     assert first is not None
 
-    runner._end_probation(first)
+    runner.taker.end_probation(first)
 
     assert takes(runner) is not None
     assert takes(runner) is None  # two slots
     ends(runner, first)
     assert runner.slots.taken() == {"personalize": 1, "edit": 0}
+
+
+def test_a_lost_lease_stops_its_own_attempt_and_not_a_newer_one_of_the_same_job(life: Life) -> None:
+    life.accept(life.personalization())
+    runner = worker(life, "w1")
+    old = takes(runner)
+    assert old is not None
+    life.live.leases.release(old.attempt.spec.id, old.attempt.token)
+    life.reconciler.reap(old.attempt.spec)
+    new = takes(runner)
+    assert new is not None
+    assert new.attempt.number == 2
+
+    runner.lose(old.attempt)
+
+    assert (old.reason, new.reason) == (CancelReason.CANCELED, None)
+
+
+def test_a_model_that_is_lost_fails_no_job_and_ends_the_worker_with_a_reason(life: Life) -> None:
+    spec = life.accept(life.personalization())
+    reasons: list[str] = []
+    runner = worker(life, "w1")
+    runner.on_broken = reasons.append
+    attempt = runner.taker.take("personalize")
+    assert attempt is not None
+
+    runner._run(attempt)
+
+    assert reasons == ["model c0ffee is not served here"]
+    assert life.status(spec) is JobStatus.QUEUED
+    again_taken = life.claims("w2").take("personalize")
+    assert again_taken is not None
+    assert again_taken.crashes == 0
+
+
+def test_a_full_kinds_nudges_are_left_to_others_until_a_slot_is_free(life: Life) -> None:
+    heeded: list[tuple[str, bool]] = []
+    runner = worker(life, "w1", slots=1)
+    runner.heed = lambda kind, on: heeded.append((kind, on))
+    life.accept(life.personalization())
+    active = takes(runner)
+    assert active is not None
+
+    runner._heed_nudges()
+    ends(runner, active)
+    runner._heed_nudges()
+
+    assert heeded == [("personalize", False), ("edit", True), ("personalize", True), ("edit", True)]
 
 
 def test_a_hand_back_waits_for_storage_to_come_back(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,6 +212,6 @@ def test_a_hand_back_waits_for_storage_to_come_back(life: Life, monkeypatch: pyt
     assert runner._hand_back(active) == "handed_back"
 
     assert life.status(spec) is JobStatus.QUEUED
-    again = life.claims("w2").take("personalize")
-    assert again is not None
-    assert again.crashes == 0
+    second = life.claims("w2").take("personalize")
+    assert second is not None
+    assert second.crashes == 0

@@ -1,7 +1,7 @@
 -- Gives a queued job its place in a line. Owners take turns: an owner's next job comes one turn after its last one, and
 -- not before the turn that is served now (start-time fair queueing with jobs of equal cost, Goyal et al. 1996). A job
 -- that comes back to its line has its old place again.
-local function join(line, turns, record, id, owner)
+local function join(line, turns, lines, in_use, record, id, owner)
   if redis.call('ZSCORE', line, id) then return end
   local place = redis.call('HGET', record, 'place')
   if not place then
@@ -15,4 +15,5 @@ local function join(line, turns, record, id, owner)
     redis.call('HSET', record, 'place', place)
   end
   redis.call('ZADD', line, place, id)
+  redis.call('SADD', lines, in_use)
 end

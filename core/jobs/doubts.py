@@ -1,0 +1,38 @@
+"""Jobs under which a lost worker may still write something after their end; they are swept once more, later."""
+
+from __future__ import annotations
+
+from core.jobs import keys
+from core.jobs.ids import is_job_id
+from core.jobs.records import JobSpec
+from core.jobs.store import JobStore
+from core.jobs.sweep import sweep
+from core.pace import Pace
+
+EVERY_S = 60
+AFTER_S = 900  # longer than a process is likely to stand still and then go on
+
+
+class Doubts:
+    """Notes a job whose attempt was lost, and sweeps it again long after; costs what was lost, not what has ended."""
+
+    def __init__(self, store: JobStore) -> None:
+        self._store = store
+        self._pace = Pace(EVERY_S)
+
+    def note(self, spec: JobSpec) -> None:
+        """Note that an attempt at this job may be writing although its lease is lost."""
+        self._store.storage.put(keys.doubt(spec.id), b"")
+
+    def go_on(self) -> None:
+        """Sweep the jobs that have ended and were noted long ago."""
+        if not self._pace.due():
+            return
+        for info in list(self._store.storage.list(keys.DOUBTS)):
+            job_id = info.key.removeprefix(keys.DOUBTS)
+            age_s = (self._store.clock.now() - info.modified).total_seconds()
+            if age_s < AFTER_S or not is_job_id(job_id):
+                continue
+            if end := self._store.end(job_id):
+                sweep(self._store.storage, job_id, end)
+                self._store.storage.delete(info.key)

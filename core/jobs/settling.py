@@ -1,0 +1,76 @@
+"""Edits that wait for a tail: queued when it is there, failed when it will never be."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from core.errors import GoneError, NotFoundError
+from core.jobs.ids import job_of
+from core.jobs.records import JobEnd, JobSpec, JobStatus
+
+if TYPE_CHECKING:
+    from core.jobs.store import JobStore
+
+AT_ONCE = 50  # edits that are looked at together
+MOST_AT_ONCE = 500  # edits that one end, or one pass of the reconciler, settles
+
+
+class Settling:
+    """Settles the edits of tails; all methods raise RedisError."""
+
+    def __init__(self, store: JobStore) -> None:
+        self._store = store
+
+    def settle_all(self, tail_id: str, end: JobEnd) -> None:
+        """Settle the edits that wait for a tail which ended so; the reconciler does what is too much for one time."""
+        open_jobs = self._store.live.open_jobs
+        open_jobs.begin_settling(tail_id)
+        for _ in range(MOST_AT_ONCE // AT_ONCE):
+            waiting = open_jobs.waiting_for(tail_id, AT_ONCE)
+            if not waiting:
+                open_jobs.end_settling(tail_id)
+                return
+            for job_id in waiting:
+                self._settle_waiting(job_id, tail_id, end)
+
+    def _settle_waiting(self, job_id: str, tail_id: str, end: JobEnd) -> None:
+        with suppress(NotFoundError, GoneError):
+            self.settle(self._store.spec(job_id), end)
+        self._store.live.open_jobs.forget_waiting(job_id, tail_id)
+
+    def go_on(self, tail_id: str) -> None:
+        """Settle the edits of a tail that has ended, as somebody began to."""
+        try:
+            end = self._store.end(job_of(tail_id))
+        except NotFoundError:
+            end = None
+        if end is None:
+            self._store.live.open_jobs.end_settling(tail_id)
+        else:
+            self.settle_all(tail_id, end)
+
+    def release(self, spec: JobSpec) -> None:
+        """Settle one edit if its tail has ended."""
+        try:
+            end = self._store.tail_end(spec.tail_id)[1]
+        except (NotFoundError, GoneError):
+            self._fail_gone(spec)
+        else:
+            if end is not None:
+                self.settle(spec, end)
+
+    def settle(self, spec: JobSpec, tail_end: JobEnd) -> None:
+        """Queue or fail an edit whose tail's job has ended so."""
+        store = self._store
+        if tail_end.deleted:
+            self._fail_gone(spec)
+        elif tail_end.status is not JobStatus.SUCCEEDED:
+            reason = tail_end.error.detail if tail_end.error else "it was canceled"
+            store.fail(spec, "tail-failed", "Tail not made", f"{spec.tail_id} was not made: {reason}")
+        elif store.live.lines.enqueue(spec, spec.kind):
+            store.nudges.send(spec.kind, spec.id)
+
+    def _fail_gone(self, spec: JobSpec) -> None:
+        detail = f"{spec.tail_id} was deleted before this edit could use it"
+        self._store.fail(spec, "tail-gone", "Tail deleted", detail)
