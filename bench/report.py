@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.cores import CORES
+from core.cpus import usable_cpus
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def percentile(values: Sequence[float], percent: float) -> float:
 def machine() -> dict[str, str]:
     """Return what a figure depends on beside the code."""
     return {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
+        "machine": f"{platform.machine()}, {usable_cpus()} cores, {platform.system()}",
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
         "python": platform.python_version(),
         "threads": str(CORES),

@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     max_batch: int = Field(
         16, ge=1, description="most rows of a UNet call, a power of two; on CUDA fewer when its memory holds no more"
     )
-    threads: int = Field(0, ge=0, description="torch's threads; 0: as many as cores")
+    threads: int = Field(0, ge=0, description="torch's threads; 0: as many as CPUs, in a container as its quota gives")
     stall_s: float = Field(300, gt=0, description="a worker whose engine has not ticked for so long exits")
 
     # Limits

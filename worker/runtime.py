@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from core.config import Settings
+from core.cpus import usable_cpus
 from core.diffusion.backbone import Backbone, load_backbone
 from core.errors import StorageUnavailableError, TailorError
 from core.jobs import keys
@@ -46,7 +47,7 @@ class Runtime:
         self.settings = settings
         self.services = open_services(settings)
         self.worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-        self.engine = Engine(max_batch=settings.max_batch, num_threads=settings.threads or os.cpu_count())
+        self.engine = Engine(max_batch=settings.max_batch, num_threads=settings.threads or usable_cpus())
         self.cache = ModelCache(
             settings.model_locations, budget_bytes=settings.model_memory_mb * 2**20, load=self._load_backbone
         )

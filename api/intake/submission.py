@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 import threading
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from api.intake.bodies import Body
 from api.intake.checks import check_prompt, check_room, edit_params, parse, personalize_params, tail_model, usable_tail
 from api.intake.fields import SEED_LIMIT, EditFields, PersonalizeFields
 from api.intake.identity import identify
+from core.cpus import usable_cpus
 from core.errors import IdempotencyConflictError, InvalidInputError, NotFoundError
 from core.images import decode_picture, fit_picture, parse_data_uri, to_png
 from core.jobs import keys
@@ -23,7 +23,7 @@ from core.models.info import ModelInfo
 from core.services import Services
 
 # A decoded picture may take hundreds of megabytes; the threads that answer requests are many.
-_decoding = threading.BoundedSemaphore(os.cpu_count() or 1)
+_decoding = threading.BoundedSemaphore(usable_cpus())
 
 
 @dataclass(frozen=True)
