@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     compile: bool = Field(False, description="compile UNets with torch.compile: minutes at the first calls")
     model_memory_mb: int = Field(16_000, ge=1, description="budget of the model cache")
+    gpu_memory_share: float = Field(1.0, gt=0, le=1, description="of the GPU's memory, for workers that share one")
 
     seats: str | None = Field(None, description="folder in which the workers of a machine see how others ended")
 

@@ -26,7 +26,7 @@ from core.jobs.claims import Claims
 from core.jobs.records import KINDS
 from core.services import open_services
 from worker.consumption import Consumption
-from worker.engine import Engine
+from worker.engine import Engine, limit_memory
 from worker.model_cache import ModelCache
 from worker.model_publisher import publish_models
 from worker.served_models import ServedModels
@@ -46,6 +46,7 @@ class Runtime:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.services = open_services(settings)
+        limit_memory(settings.device, settings.gpu_memory_share)
         self.worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self.engine = Engine(max_batch=settings.max_batch, num_threads=settings.threads or usable_cpus())
         self.cache = ModelCache(

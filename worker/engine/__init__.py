@@ -5,8 +5,18 @@ A routine is a generator that yields requests (`core.diffusion.requests`); `Engi
 """
 
 from worker.engine.engine import Engine
+from worker.engine.memory import limit_memory
 from worker.engine.policy import Kind
 from worker.engine.threads import reserve_cores
 from worker.engine.ticket import CancelReason, HandedBackError, JobCanceledError, Ticket
 
-__all__ = ["CancelReason", "Engine", "HandedBackError", "JobCanceledError", "Kind", "Ticket", "reserve_cores"]
+__all__ = [
+    "CancelReason",
+    "Engine",
+    "HandedBackError",
+    "JobCanceledError",
+    "Kind",
+    "Ticket",
+    "limit_memory",
+    "reserve_cores",
+]

@@ -34,9 +34,11 @@ class CudaMemory:
     _before: int = 0
 
     def free_bytes(self) -> int:
-        """Return what new tensors may take."""
-        unused, _ = torch.cuda.mem_get_info(self.device)
-        return unused + torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
+        """Return what new tensors may take, of this process' share of the device."""
+        unused, total = torch.cuda.mem_get_info(self.device)
+        share = torch.cuda.get_per_process_memory_fraction(self.device.index)  # it takes no device without a number
+        reserved = torch.cuda.memory_reserved(self.device)
+        return min(unused, int(share * total) - reserved) + reserved - torch.cuda.memory_allocated(self.device)
 
     def begin(self) -> None:
         """Start to note the peak of a call."""
@@ -46,6 +48,15 @@ class CudaMemory:
     def peak_bytes(self) -> int:
         """Return the most that was taken at once since `begin`, beyond what was taken then."""
         return torch.cuda.max_memory_allocated(self.device) - self._before
+
+
+def limit_memory(device: str, share: float) -> None:
+    """Keep this process within a share (0 to 1) of a GPU's memory; `device` is auto or what torch takes.
+
+    Call it before anything is on the GPU. Without a GPU, or for the whole of one, it does nothing.
+    """
+    if share < 1 and device != "cpu" and torch.cuda.is_available():
+        torch.cuda.set_per_process_memory_fraction(share, None if device == "auto" else torch.device(device).index)
 
 
 def memory_of(device: torch.device) -> DeviceMemory | None:

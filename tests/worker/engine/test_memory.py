@@ -12,7 +12,7 @@ from core.diffusion.requests import PredictNoise, Routine
 from tests.support.tiny_backbone import TinyBackbone, prompt
 from worker.engine.batching import Row, group_of
 from worker.engine.calls import Calls, Failure
-from worker.engine.memory import FIRST_ROWS, Capacity
+from worker.engine.memory import FIRST_ROWS, Capacity, CudaMemory, limit_memory, memory_of
 from worker.engine.run import Run
 from worker.engine.stats import Meter
 from worker.engine.ticket import Ticket
@@ -100,3 +100,52 @@ def test_memory_that_others_took_makes_the_next_call_smaller(backbone: Any, memo
     calls.run(rows_of(backbone, 4))
     memory.free = 300
     assert calls.limit(rows_of(backbone, 1)[0]) == 2
+
+
+@dataclass
+class Gpu:
+    """What torch says of a GPU of 1,000 bytes that this process may have a share of."""
+
+    unused: int
+    reserved: int
+    allocated: int
+    share: float = 1.0
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> CudaMemory:
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (self.unused, 1000))
+        monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: self.reserved)
+        monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: self.allocated)
+        monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", self._fraction)
+        return CudaMemory(torch.device("cuda"))
+
+    def _fraction(self, number: int | None) -> float:
+        assert number is None, "torch takes no device without a number here"
+        return self.share
+
+
+def test_all_that_is_unused_is_free_without_a_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Gpu(unused=600, reserved=300, allocated=100).install(monkeypatch).free_bytes() == 800
+
+
+def test_a_share_ends_what_is_free_though_more_is_unused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Gpu(unused=600, reserved=300, allocated=100, share=0.5).install(monkeypatch).free_bytes() == 400
+
+
+def test_what_another_process_took_is_not_free_though_the_share_has_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Gpu(unused=50, reserved=300, allocated=100, share=0.9).install(monkeypatch).free_bytes() == 250
+
+
+@pytest.mark.parametrize(("device", "number"), [("auto", None), ("cuda", None), ("cuda:1", 1)])
+def test_a_share_is_told_to_torch(device: str, number: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[float, int | None]] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", lambda *given: told.append(given))
+    limit_memory(device, 0.5)
+    limit_memory(device, 1.0)
+    assert told == [(0.5, number)]
+
+
+def test_a_share_of_no_gpu_is_nothing() -> None:
+    limit_memory("cpu", 0.5)
+    limit_memory("auto", 1.0)
+    assert memory_of(CPU) is None
