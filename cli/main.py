@@ -52,9 +52,9 @@ def up(
     data: Annotated[Path, typer.Option(help="The folder of all data.")] = DEFAULT_DATA,
     host: Annotated[str, typer.Option(help="Where the API listens.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: a free one.")] = 8000,
-    workers: Annotated[int, typer.Option(min=1)] = 1,
+    workers: Annotated[int | None, typer.Option(min=1, help="Default: one a GPU, or one.", show_default=False)] = None,
 ) -> None:
-    """Run Redis, a worker and the API here, restart what dies; Ctrl-C ends everything."""
+    """Run Redis, workers and the API here, restart what dies; Ctrl-C ends everything."""
 
     def show(name: str, line: str) -> None:
         typer.echo(f"{name:<9} | {line}", err=True)

@@ -17,10 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from pydantic import ValidationError
+
 from cli.client import TailorClient
 from cli.embedded import EmbeddedRedis
+from cli.gpus import usable_gpus
 from cli.logs import LogFollower
+from cli.placement import Placement, placements
 from cli.supervisor import Service, Supervisor
+from core.config import Settings
+from core.cpus import usable_cpus
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SERVER_FILE = "server.json"
@@ -35,7 +41,7 @@ class UpOptions:
     data: Path
     host: str = "127.0.0.1"
     port: int = 8000
-    workers: int = 1
+    workers: int | None = 1  # None: one a GPU
 
 
 class UpError(Exception):
@@ -58,6 +64,10 @@ class Stack:
         except RuntimeError as error:
             raise UpError(str(error)) from error
         self._options = options
+        self._placements = _placements(options.workers)
+        for n, placement in enumerate(self._placements, start=1):
+            if placement.gpu:
+                say(f"worker-{n} gets {placement.memory_share:.0%} of GPU {placement.gpu}")
         services = self._services(port)
         self._logs = LogFollower(show_log)
         for service in services:
@@ -106,10 +116,13 @@ class Stack:
         logs = self.data / "logs"
         uvicorn = ["-m", "uvicorn", "api.app:app", "--host", self._options.host, "--port", str(port)]
         api = [sys.executable, *uvicorn, "--timeout-graceful-shutdown", "5", "--no-access-log"]
-        names = [f"worker-{n}" for n in range(1, self._options.workers + 1)]
+        worker = [sys.executable, "-m", "worker"]
         return [
             Service("redis", self._redis.command, logs / "redis.log", is_up=self._redis.answers, start_timeout_s=120),
-            *(Service(n, [sys.executable, "-m", "worker"], logs / f"{n}.log", env, grace_s=30) for n in names),
+            *(
+                Service(f"worker-{n}", worker, logs / f"worker-{n}.log", env | placement.environment, grace_s=30)
+                for n, placement in enumerate(self._placements, start=1)
+            ),
             Service("api", api, logs / "api.log", env),
         ]
 
@@ -131,6 +144,15 @@ def locked(data: Path, say: Say) -> Iterator[int]:
         if not _try_lock(file):
             _wait_for_orphans(data, file, say)
         yield file.fileno()
+
+
+def _placements(workers: int | None) -> list[Placement]:
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UpError(f"TAILOR_{'_'.join(map(str, first['loc'])).upper()}: {first['msg']}") from None
+    return placements(settings, usable_gpus(), usable_cpus(), workers)
 
 
 def _try_lock(file: IO[str]) -> bool:

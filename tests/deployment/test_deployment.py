@@ -75,6 +75,17 @@ def test_the_settings_of_every_service_are_accepted(name: str, monkeypatch: pyte
     assert settings.redis_url.startswith("redis://redis:")
 
 
+def test_every_worker_on_a_gpu_has_one_of_its_own() -> None:
+    devices = {
+        name: service(name)["deploy"]["resources"]["reservations"]["devices"]
+        for name in SERVICES
+        if name.startswith("worker-gpu")
+    }
+    assert sorted(device["device_ids"] for (device,) in devices.values()) == [["0"], ["1"]]
+    assert [service(name)["profiles"] for name in sorted(devices)] == [["gpu", "two-gpus"], ["two-gpus"]]
+    assert {service(name)["environment"]["TAILOR_DEVICE"] for name in devices} == {"cuda"}
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_service_has_a_health_check(name: str) -> None:
     build = service(name).get("build")
