@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
 from core.jobs.records import KINDS
+from core.live import names
 from core.live.store import LiveStore
 
 UNET = ["NoiseLoss", "PredictNoise"]  # the requests that are calls of the UNet
@@ -53,6 +54,7 @@ class FleetCollector(Collector):
         try:
             queued = {kind: self._live.lines.length(kind) for kind in KINDS}
             workers = self._live.workers.alive()
+            oldest_s = self._oldest_s()
         except RedisError:
             yield GaugeMetricFamily("tailor_redis_up", "Whether Redis answers", value=0)
             return
@@ -62,7 +64,16 @@ class FleetCollector(Collector):
         for kind, length in queued.items():
             lengths.add_metric([kind], length)
         yield lengths
+        oldest = "Seconds since the acceptance of the oldest job that has not ended; 0 without one"
+        yield GaugeMetricFamily("tailor_oldest_job_seconds", oldest, value=oldest_s)
         yield from engine_gauges([worker.get("engine") or {} for worker in workers])
+
+    def _oldest_s(self) -> float:
+        oldest = cast("list[tuple[str, float]]", self._live.client.zrange(names.OPEN_JOBS, 0, 0, withscores=True))
+        if not oldest:
+            return 0.0
+        now_s, _ = cast("tuple[int, int]", self._live.client.time())
+        return max(0.0, now_s - oldest[0][1])
 
 
 def engine_gauges(engines: list[dict[str, Any]]) -> Iterator[Metric]:
