@@ -1,5 +1,6 @@
 # make demo   one picture in, edits of it out: demo.png           make up     the server, until Ctrl-C
 # make test   all tests                                           make lint   ruff and mypy
+# make chart  the Helm chart, linted and rendered by Helm, its objects held against Kubernetes' schemas
 # Variables: PYTHON=/path/to/python3.12; TORCH_INDEX=the URL of PyTorch's index of CPU builds (Linux without a GPU:
 # 200 MB in place of several GB); ARGS="..." for pytest, tailor up or tailor demo.
 PYTHON ?=
@@ -7,7 +8,7 @@ TORCH_INDEX ?=
 ARGS ?=
 export PYTHON TORCH_INDEX
 
-.PHONY: demo up test lint venv clean
+.PHONY: demo up test lint chart venv clean
 
 demo: venv
 	@.venv/bin/tailor demo $(ARGS)
@@ -22,6 +23,10 @@ lint: venv
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+
+chart: venv
+	@.venv/bin/python -m pip install --quiet -c constraints.txt -e '.[chart]'
+	@.venv/bin/python -m pytest -q tests/deployment/test_chart.py $(ARGS)
 
 venv:
 	@sh scripts/install.sh
