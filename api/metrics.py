@@ -72,8 +72,7 @@ class FleetCollector(Collector):
         oldest = cast("list[tuple[str, float]]", self._live.client.zrange(names.OPEN_JOBS, 0, 0, withscores=True))
         if not oldest:
             return 0.0
-        now_s, _ = cast("tuple[int, int]", self._live.client.time())
-        return max(0.0, now_s - oldest[0][1])
+        return max(0.0, self._live.time_s() - oldest[0][1])
 
 
 def engine_gauges(engines: list[dict[str, Any]]) -> Iterator[Metric]:

@@ -4,19 +4,23 @@ A routine is a generator that yields requests (`core.diffusion.requests`); `Engi
 `Ticket`. Read `engine.py` first: pick, call, resume.
 """
 
+from worker.engine.device.faults import Fault, fault_of
+from worker.engine.device.memory import limit_memory
+from worker.engine.device.threads import reserve_cores
 from worker.engine.engine import Engine
-from worker.engine.memory import limit_memory
 from worker.engine.policy import Kind
-from worker.engine.threads import reserve_cores
-from worker.engine.ticket import CancelReason, HandedBackError, JobCanceledError, Ticket
+from worker.engine.ticket import CancelReason, DeviceLostError, HandedBackError, JobCanceledError, Ticket
 
 __all__ = [
     "CancelReason",
+    "DeviceLostError",
     "Engine",
+    "Fault",
     "HandedBackError",
     "JobCanceledError",
     "Kind",
     "Ticket",
+    "fault_of",
     "limit_memory",
     "reserve_cores",
 ]

@@ -37,13 +37,17 @@ class Group:
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One request that waits: the `index`-th of those that its routine yielded together."""
+    """One request that waits: the `index`-th of those that its routine yielded together.
+
+    `waited_for_memory` says that it did not fit once, and was set aside until memory may be free again.
+    """
 
     run: Run
     index: int
     request: Request
     arrival: int
     group: Group
+    waited_for_memory: bool = False
 
     @property
     def kind(self) -> Kind:

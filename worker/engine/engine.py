@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
-from threading import Event, Lock, Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from core.diffusion.requests import EncodePrompt, Report, Request, Routine
 from core.errors import InvalidInputError
+from worker.engine.arrivals import Arrivals
 from worker.engine.batching import Row, group_of
-from worker.engine.calls import Calls, Failure
+from worker.engine.calls import Calls, Failure, Shortage
+from worker.engine.device.faults import Fault, fault_of, may_be_a_jobs, may_be_lost
+from worker.engine.device.threads import reserve_cores
+from worker.engine.pace import Pace
 from worker.engine.policy import Kind, Shares, bucket_for, pick
 from worker.engine.prompts import PromptCache
 from worker.engine.run import Run
 from worker.engine.stats import EngineStats, Meter
-from worker.engine.threads import reserve_cores
-from worker.engine.ticket import CancelReason, Ticket
+from worker.engine.ticket import Ticket
+from worker.engine.waiting import WaitingRows
 
 if TYPE_CHECKING:
     from core.diffusion.backbone import Backbone
@@ -47,22 +50,21 @@ class Engine:
         if max_batch < 1 or bucket_for(max_batch) != max_batch:
             raise InvalidInputError("max_batch", f"max_batch is {max_batch}; it must be a power of two")
         self.prompts = prompts or PromptCache()
-        self.last_tick = time.monotonic()  # of the last sign of life: ahead of each call, and while there is none
         self.stopping = Event()  # set once `stop` was called
         self._max_batch = max_batch
         self._num_threads = num_threads
         self._meter = Meter()
-        self._calls = Calls(max_batch, self._meter, self._tick)
+        self._pace = Pace()
+        self._calls = Calls(max_batch, self._meter, self._pace)
         self._shares = Shares()
-        self._arrivals: deque[Run] = deque()
+        self._arrivals = Arrivals()
         self._runs: list[Run] = []
-        self._waiting: list[Row] = []
+        self._waiting = WaitingRows()
         self._batch: list[Row] = []
         self._numbers = count()
-        self._lock = Lock()
         self._wake = Event()
         self._started = Event()
-        self._closed = False
+        self._lost = False
         self._thread = Thread(target=self._loop, name="engine", daemon=True)
 
     def start(self) -> None:
@@ -75,7 +77,7 @@ class Engine:
         self.stopping.set()
         self._wake.set()
         if self._thread.ident is None:
-            self._hand_back()
+            self._close(Run.handed_back)
         else:
             self._thread.join()
 
@@ -100,12 +102,7 @@ class Engine:
                 "exact_bucket", f"exact_bucket is {exact_bucket}; it must be a power of two up to {self._max_batch}"
             )
         ticket: Ticket[T] = Ticket(kind=kind, name=name, on_cancel=self._wake.set)
-        run = Run(ticket, routine, backbone, deadline, exact_bucket, alone)
-        with self._lock:
-            if self._closed:
-                ticket.fail(CancelReason.HANDED_BACK.error(name))
-            else:
-                self._arrivals.append(run)
+        self._arrivals.enter(Run(ticket, routine, backbone, deadline, exact_bucket, alone))
         self._wake.set()
         return ticket
 
@@ -113,10 +110,21 @@ class Engine:
         """Return a copy of the counters."""
         return self._meter.read(running=len(self._runs), waiting_rows=len(self._waiting))
 
+    @property
+    def last_tick(self) -> float:
+        """When it gave its last sign of life, by `time.monotonic`."""
+        return self._pace.last_tick
+
+    def is_stuck(self, stall_s: float) -> bool:
+        """Tell whether it hangs or has died: no sign of life for `stall_s`, or for longer than the call may take."""
+        if self._thread.is_alive():
+            return self._pace.is_stuck(stall_s)
+        return self._thread.ident is not None and not self.stopping.is_set() and not self._lost
+
     def _turn(self) -> None:
         """Do one round: pick, call, resume. The whole engine is here."""
         self._admit()
-        self._batch = self._pick()
+        self._batch = self._waiting.take(lambda rows: pick(rows, self._shares, self._calls.limit))
         results = self._call(self._batch)
         self._resume(self._batch, results)
 
@@ -126,18 +134,10 @@ class Engine:
             reason = run.stop_reason()
             if reason is not None:
                 self._end(run, error=reason)
-        while self._arrivals:
-            run = self._arrivals.popleft()
-            self._runs.append(run)
+        arrived = self._arrivals.take()
+        self._runs += arrived
+        for run in arrived:
             self._advance(run)
-
-    def _pick(self) -> list[Row]:
-        """Take the next call's rows from those that wait."""
-        if not self._waiting:
-            return []
-        batch = pick(self._waiting, self._shares, self._calls.limit)
-        self._waiting = [row for row in self._waiting if row not in batch]
-        return batch
 
     def _call(self, batch: Sequence[Row]) -> list[Any]:
         """Make the call, charge its kinds with the time, and return each row's result or Failure."""
@@ -157,13 +157,22 @@ class Engine:
             if row.run.ticket.done:
                 continue
             if isinstance(result, Failure):
-                self._end(row.run, error=result.error)
+                self._fail(row, result)
                 continue
             if isinstance(row.request, EncodePrompt):
                 self.prompts.put(row.run.backbone.hash, row.run.exact_bucket, row.request.text, result)
             row.run.answer(row.index, result)
             if row.run.answered:
                 self._advance(row.run)
+
+    def _fail(self, row: Row, failure: Failure) -> None:
+        """End a row's run, unless memory was short while others ran: then the row waits until one of them has ended."""
+        if isinstance(failure, Shortage):
+            if len(self._runs) > 1 and self._waiting.set_aside(row):
+                return
+            if may_be_lost(failure.cause):
+                raise failure.cause
+        self._end(row.run, error=failure.error)
 
     def _advance(self, run: Run) -> None:
         """Drive a routine until it waits for a call or has ended."""
@@ -189,12 +198,12 @@ class Engine:
             cached = self.prompts.get(run.backbone.hash, run.exact_bucket, request.text)
             if cached is not None:
                 return run.answer(index, cached)
-        return self._waiting.append(Row(run, index, request, next(self._numbers), group_of(run, request)))
+        return self._waiting.add(Row(run, index, request, next(self._numbers), group_of(run, request)))
 
     def _end(self, run: Run, *, result: Any = None, error: BaseException | None = None) -> None:
         """Close a run, take its rows out of the queue, and tell its submitter."""
         run.close()
-        self._waiting = [row for row in self._waiting if row.run is not run]
+        self._waiting.drop(run)
         self._runs.remove(run)
         self._meter.ended("succeeded" if error is None else type(error).__name__)
         if error is None:
@@ -203,36 +212,40 @@ class Engine:
             run.ticket.fail(error)
 
     def _loop(self) -> None:
-        if self._num_threads is not None:
-            reserve_cores(self._num_threads)
-        self._started.set()
-        while not self.stopping.is_set():
-            self._tick()
+        try:
+            if self._num_threads is not None:
+                reserve_cores(self._num_threads)
+        finally:
+            self._started.set()
+        while not self.stopping.is_set() and not self._arrivals.closed:
+            self._pace.tick()
             try:
                 self._batch = []
                 self._turn()
-            except Exception as error:
-                log.exception("engine.turn_failed")
-                self._fail_turn(error)
+            except BaseException as error:  # whatever it is, the thread goes on: nobody else resumes the others' jobs
+                self._contain(error)
             if not self._runs:
                 self._wake.wait(IDLE_TICK_S)
             self._wake.clear()
-        self._hand_back()
+        self._close(Run.handed_back)
 
-    def _tick(self) -> None:
-        self.last_tick = time.monotonic()
+    def _contain(self, error: BaseException) -> None:
+        """End the runs that a bug in a turn concerns: those of the batch, or all if there was none yet.
 
-    def _fail_turn(self, error: Exception) -> None:
-        """End the runs that a bug in a turn concerns: those of the batch, or all if there was none yet."""
-        for run in {row.run for row in self._batch} or set(self._runs):
-            if not run.ticket.done:
-                self._end(run, error=error)
+        When the device is lost that is everybody, and the engine ends: each later call would fail as this one did.
+        """
+        concerned = {row.run for row in self._batch}
+        if fault_of(error) is Fault.DEVICE_LOST or (isinstance(error, Exception) and may_be_lost(error)):
+            log.error("engine.device_lost error=%r", error)
+            self._lost = True
+            return self._close(lambda run: run.lost(error, suspect=run in concerned and may_be_a_jobs(error)))
+        log.error("engine.turn_failed", exc_info=error)
+        for run in {run for run in concerned or self._runs if not run.ticket.done}:
+            self._end(run, error=error)
+        return None
 
-    def _hand_back(self) -> None:
-        """End everything as handed back, and whatever is submitted from now on."""
-        with self._lock:
-            self._closed = True
-            self._runs.extend(self._arrivals)
-            self._arrivals.clear()
+    def _close(self, error_for: Callable[[Run], Exception]) -> None:
+        """End everything, and whatever is submitted from now on, with an error each."""
+        self._runs += self._arrivals.close(error_for)
         for run in list(self._runs):
-            self._end(run, error=CancelReason.HANDED_BACK.error(run.ticket.name))
+            self._end(run, error=error_for(run))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
 from core.diffusion.requests import Request, Routine
-from worker.engine.ticket import DeadlineExceededError, Ticket
+from worker.engine.ticket import CancelReason, DeadlineExceededError, DeviceLostError, Ticket
 
 if TYPE_CHECKING:
     from core.diffusion.backbone import Backbone
@@ -59,6 +59,14 @@ class Run:
         if self.deadline is not None and time.monotonic() >= self.deadline:
             return DeadlineExceededError(f"job {self.ticket.name} did not end before its deadline")
         return None
+
+    def handed_back(self) -> Exception:
+        """Return what its submitter gets when the engine stops."""
+        return CancelReason.HANDED_BACK.error(self.ticket.name)
+
+    def lost(self, error: BaseException, *, suspect: bool) -> Exception:
+        """Return what its submitter gets when the device is lost."""
+        return DeviceLostError(f"the device is lost: {error}"[:500], suspect=suspect)
 
     def close(self) -> None:
         """Close the generator; what it raises while closing is only logged."""

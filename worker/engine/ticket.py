@@ -27,6 +27,19 @@ class HandedBackError(TailorError):
     status, type, title = 503, "handed-back", "Job handed back"
 
 
+class DeviceLostError(HandedBackError):
+    """The device is lost, with everything on it; the process must end and the job be tried again elsewhere.
+
+    `suspect` says that the job was in the call that lost it, and may be why.
+    """
+
+    title = "Device lost"
+
+    def __init__(self, detail: str, *, suspect: bool = False) -> None:
+        super().__init__(detail)
+        self.suspect = suspect
+
+
 class DeadlineExceededError(TailorError):
     """The job ran for longer than it may."""
 
@@ -86,8 +99,8 @@ class Ticket(Generic[T]):
     def result(self, timeout: float | None = None) -> T:
         """Wait for the end of the routine, at most `timeout` seconds, and return what it returned.
 
-        Raises what it raised, or JobCanceledError, HandedBackError, DeadlineExceededError, DeviceMemoryError;
-        TimeoutError while it still runs.
+        Raises what it raised, or JobCanceledError, HandedBackError (DeviceLostError is one), DeadlineExceededError,
+        DeviceMemoryError; TimeoutError while it still runs.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: self.done, timeout):

@@ -12,7 +12,8 @@ from core.diffusion.requests import PredictNoise, Routine
 from tests.support.tiny_backbone import TinyBackbone, prompt
 from worker.engine.batching import Row, group_of
 from worker.engine.calls import Calls, Failure
-from worker.engine.memory import FIRST_ROWS, Capacity, CudaMemory, limit_memory, memory_of
+from worker.engine.device.memory import FIRST_ROWS, Capacity, CudaMemory, limit_memory, memory_of
+from worker.engine.pace import Pace
 from worker.engine.run import Run
 from worker.engine.stats import Meter
 from worker.engine.ticket import Ticket
@@ -83,7 +84,7 @@ def test_a_call_that_raises_teaches_nothing(memory: Memory) -> None:
 
 
 def test_calls_have_the_rows_that_fit_and_every_row_gets_its_own_result(backbone: Any, memory: Memory) -> None:
-    calls = Calls(16, Meter(), lambda: None, Capacity(16, lambda _: memory))
+    calls = Calls(16, Meter(), Pace(), Capacity(16, lambda _: memory))
     rows = rows_of(backbone, 16)
 
     results = calls.run(rows)
@@ -96,7 +97,7 @@ def test_calls_have_the_rows_that_fit_and_every_row_gets_its_own_result(backbone
 
 
 def test_memory_that_others_took_makes_the_next_call_smaller(backbone: Any, memory: Memory) -> None:
-    calls = Calls(16, Meter(), lambda: None, Capacity(16, lambda _: memory))
+    calls = Calls(16, Meter(), Pace(), Capacity(16, lambda _: memory))
     calls.run(rows_of(backbone, 4))
     memory.free = 300
     assert calls.limit(rows_of(backbone, 1)[0]) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,6 +63,15 @@ def limit_memory(device: str, share: float) -> None:
 def memory_of(device: torch.device) -> DeviceMemory | None:
     """Return a device's memory if rows must be fitted into it; None on the CPU."""
     return CudaMemory(device) if device.type == "cuda" else None
+
+
+def empty_cache(device: torch.device) -> None:
+    """Give back what torch's allocator holds in reserve; raises what a lost device raises."""
+    gc.collect()  # a failed call's tensors may hang in cycles
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
 
 
 class Capacity:
