@@ -8,7 +8,6 @@ import secrets
 import socket
 import tempfile
 import threading
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -31,12 +30,10 @@ from worker.model_cache import ModelCache
 from worker.model_publisher import publish_models
 from worker.served_models import ServedModels
 from worker.serving.heartbeat import Heartbeat
-from worker.serving.runner import Runner
+from worker.serving.runner import BROKEN_EXIT_CODE, Runner
 from worker.serving.seat import open_seat
 
 PUBLISH_AGAIN_S = 30
-HAND_BACK_S = 20  # how long a broken worker waits for its jobs to be handed back
-BROKEN_EXIT_CODE = 75  # EX_TEMPFAIL: whoever supervises this process starts it again
 log = structlog.get_logger()
 
 
@@ -63,13 +60,11 @@ class Runtime:
             self.served,
             seat=self.seat,
             heed=self.consumption.want,
-            on_broken=self._give_up,
         )
         self.heartbeat = Heartbeat(
             self.runner, claims, every_s=settings.renew_s, stall_s=settings.stall_s, describe=self.describe
         )
         self._stopped = threading.Event()
-        self._broken = threading.Event()
 
     def start(self) -> None:
         """Start everything; models are loaded and published on a thread of their own."""
@@ -125,7 +120,7 @@ class Runtime:
                 log.warning("publish.storage_away", error=error.detail)
             else:
                 if not self.served.hashes():
-                    self._give_up("no model can be loaded")
+                    self.runner.break_down("no model can be loaded", BROKEN_EXIT_CODE)
             if self.served.hashes():
                 self.heartbeat.beat()
                 for kind in KINDS:
@@ -133,21 +128,6 @@ class Runtime:
             if len(self.served.hashes()) == len(self.cache.locations):
                 return
             self._stopped.wait(PUBLISH_AGAIN_S)
-
-    def _give_up(self, reason: str) -> None:
-        """Hand everything back and end this process: what is broken is this machine, and no job's fault."""
-        if self._broken.is_set():
-            return
-        self._broken.set()
-        log.error("worker.broken", reason=reason)
-        threading.Thread(target=self._end, name="broken").start()
-
-    def _end(self) -> None:
-        self.stop()
-        self.runner.wait_until_idle(HAND_BACK_S)
-        with suppress(RedisError):
-            self.services.live.workers.leave(self.worker_id)
-        os._exit(BROKEN_EXIT_CODE)
 
 
 def _seats_folder(settings: Settings) -> Path:

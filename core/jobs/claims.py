@@ -141,6 +141,10 @@ class Claims:
             log.warning("lease.renew.redis_away", job=attempt.spec.id, error=str(error))
             return True
 
+    def note_crash(self, attempt: Attempt) -> None:
+        """Note that an attempt may have broken its process or device; its lease runs out by itself."""
+        self.store.storage.create(keys.crashed(attempt.spec.id, attempt.number), b"")
+
     def hand_back(self, attempt: Attempt) -> None:
         """Give a job back so that another worker goes on with it; the attempt costs nothing.
 

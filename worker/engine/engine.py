@@ -51,11 +51,11 @@ class Engine:
             raise InvalidInputError("max_batch", f"max_batch is {max_batch}; it must be a power of two")
         self.prompts = prompts or PromptCache()
         self.stopping = Event()  # set once `stop` was called
+        self.pace = Pace()
         self._max_batch = max_batch
         self._num_threads = num_threads
         self._meter = Meter()
-        self._pace = Pace()
-        self._calls = Calls(max_batch, self._meter, self._pace)
+        self._calls = Calls(max_batch, self._meter, self.pace)
         self._shares = Shares()
         self._arrivals = Arrivals()
         self._runs: list[Run] = []
@@ -110,15 +110,10 @@ class Engine:
         """Return a copy of the counters."""
         return self._meter.read(running=len(self._runs), waiting_rows=len(self._waiting))
 
-    @property
-    def last_tick(self) -> float:
-        """When it gave its last sign of life, by `time.monotonic`."""
-        return self._pace.last_tick
-
     def is_stuck(self, stall_s: float) -> bool:
         """Tell whether it hangs or has died: no sign of life for `stall_s`, or for longer than the call may take."""
         if self._thread.is_alive():
-            return self._pace.is_stuck(stall_s)
+            return self.pace.is_stuck(stall_s)
         return self._thread.ident is not None and not self.stopping.is_set() and not self._lost
 
     def _turn(self) -> None:
@@ -218,7 +213,7 @@ class Engine:
         finally:
             self._started.set()
         while not self.stopping.is_set() and not self._arrivals.closed:
-            self._pace.tick()
+            self.pace.tick()
             try:
                 self._batch = []
                 self._turn()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,13 +15,14 @@ from core.live.names import CANCELED
 from worker.serving.runner import Runner
 
 STUCK_EXIT_CODE = 70  # EX_SOFTWARE: whoever supervises this process starts it again
+RETRY_S = 1.0
 log = structlog.get_logger()
 
 
 class Heartbeat:
     """Keeps a worker's leases, says that it is alive, and listens for cancellations; two threads.
 
-    A worker whose engine has not ticked for too long renews nothing and exits: its jobs go to others.
+    A worker whose engine is stuck renews nothing and exits: its jobs go to others.
     """
 
     def __init__(
@@ -46,10 +46,10 @@ class Heartbeat:
 
     def _beat_loop(self) -> None:
         while not self._stop.wait(self.every_s):
-            if time.monotonic() - self.runner.engine.last_tick > self.stall_s:
-                log.error("engine.stuck", stall_s=self.stall_s)
-                os._exit(STUCK_EXIT_CODE)
             try:
+                if self.runner.engine.is_stuck(self.stall_s):
+                    log.error("engine.stuck", stall_s=self.stall_s, call=str(self.runner.engine.pace.call))
+                    os._exit(STUCK_EXIT_CODE)
                 self.beat()
             except Exception:  # without this thread all leases would run out
                 log.exception("heartbeat.failed")
@@ -71,7 +71,10 @@ class Heartbeat:
                 self._listen()
             except RedisError as error:
                 log.warning("cancellations.redis_away", error=str(error))
-                self._stop.wait(1)
+                self._stop.wait(RETRY_S)
+            except Exception:  # without this thread no cancellation would be heard again
+                log.exception("cancellations.failed")
+                self._stop.wait(RETRY_S)
 
     def _listen(self) -> None:
         pubsub = self.claims.store.live.client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call] # redis-py

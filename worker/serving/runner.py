@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 import structlog
-import torch
 from redis.exceptions import RedisError
 
 from core.config import Settings
@@ -18,9 +17,18 @@ from core.errors import StorageUnavailableError, TailorError
 from core.jobs.attempts import Attempt
 from core.jobs.claims import Claims
 from core.jobs.records import JobEnd, JobKind, JobStatus, Problem
-from worker.engine import CancelReason, Engine, HandedBackError, JobCanceledError
+from worker.engine import (
+    CancelReason,
+    DeviceLostError,
+    Engine,
+    Fault,
+    HandedBackError,
+    JobCanceledError,
+    fault_of,
+)
 from worker.served_models import ModelLostError, ServedModels
 from worker.serving.active import ActiveAttempt
+from worker.serving.breakdown import Breakdown
 from worker.serving.progress import Progress
 from worker.serving.seat import NoSeat, Seat
 from worker.serving.slots import Slots
@@ -31,6 +39,7 @@ STORAGE_RETRY_S = 1.0
 HAND_BACK_S = 15  # how long a draining worker waits for storage to come back
 PROBATION_S = 30  # how long a job that was there at two crashes runs alone; after three it has no fourth
 DEVICE_LOST_EXIT_CODE = 71  # EX_OSERR: whoever supervises this process starts it again
+BROKEN_EXIT_CODE = 75  # EX_TEMPFAIL: the same
 EXACT_BUCKET = 1  # a job with `exact` has its calls to itself, so that a repeat is equal bit for bit in any company
 Heed = Callable[[JobKind, bool], None]
 log = structlog.get_logger()
@@ -48,20 +57,19 @@ class Runner:
         *,
         seat: Seat | NoSeat,
         heed: Heed = lambda _kind, _on: None,
-        on_broken: Callable[[str], None],
     ) -> None:
-        """`heed` is told whether this worker wants a kind's nudges; `on_broken` why it can't go on."""
+        """`heed` is told whether this worker wants a kind's nudges."""
         self.settings = settings
         self.claims = claims
         self.engine = engine
         self.models = models
         self.seat = seat
         self.heed = heed
-        self.on_broken = on_broken
         self.slots = Slots({"personalize": settings.personalize_slots, "edit": settings.edit_slots})
         self.taker = Taker(claims, self.slots, self._hand_back_personalizations)
         self._active: dict[str, ActiveAttempt] = {}  # by the token of the lease: a job may be here twice for a moment
         self._draining = threading.Event()
+        self.breakdown = Breakdown(self._hand_back_all, lambda: len(self._active))
 
     def work(self, kind: JobKind) -> None:
         """Run waiting jobs of a kind until none is left or no slot is free. A nudge calls this."""
@@ -93,7 +101,7 @@ class Runner:
         self.seat.note(self.attempts())
         started = time.monotonic()
         log.info(
-            "job.started", job=attempt.spec.id, kind=attempt.spec.kind, attempt=attempt.number, alone=attempt.alone
+            "attempt.started", job=attempt.spec.id, kind=attempt.spec.kind, attempt=attempt.number, alone=attempt.alone
         )
         probation = threading.Timer(PROBATION_S, self.taker.end_probation, [active])
         probation.daemon = True
@@ -107,7 +115,7 @@ class Runner:
             self.taker.give(active)
             self.seat.note(self.attempts())
             self._heed_nudges()
-        log.info("job.ended", job=attempt.spec.id, outcome=outcome, seconds=round(time.monotonic() - started, 2))
+        log.info("attempt.ended", job=attempt.spec.id, outcome=outcome, seconds=round(time.monotonic() - started, 2))
 
     def _try(self, active: ActiveAttempt) -> str:
         """Run a job and commit its end; returns the outcome for the log."""
@@ -117,27 +125,32 @@ class Runner:
                 work = work_for(attempt, backbone, self.claims)
                 result = self._through_engine(active, work, backbone)
                 return self._commit(active, lambda: work.keep(result))
-        except HandedBackError:
-            return self._hand_back(active)
-        except ModelLostError as error:  # nobody's job fails because this machine can't load a model
-            outcome = self._hand_back(active)
-            self.on_broken(error.detail)
-            return outcome
+        except (HandedBackError, ModelLostError, StorageUnavailableError) as error:
+            return self._give_back(active, error)
         except JobCanceledError:
             return self._close_canceled(attempt)
-        except StorageUnavailableError as error:
-            log.warning("job.storage_away", job=attempt.spec.id, error=error.detail)
-            return self._hand_back(active)
-        except torch.AcceleratorError as error:
-            # After it every call on the device fails, anybody's: this process is lost, the jobs are not.
-            log.error("device.lost", job=attempt.spec.id, error=str(error))
-            os._exit(DEVICE_LOST_EXIT_CODE)
         except Exception as error:  # whatever a job raises is its own end, never the worker's
-            problem = _problem(error)
-            log.warning(
-                "job.failed", job=attempt.spec.id, error=problem.detail, exc_info=not isinstance(error, TailorError)
-            )
-            return self._commit(active, lambda: _failure(attempt, problem, self.claims.store.clock.now()))
+            return self._fail(active, error)
+
+    def _give_back(self, active: ActiveAttempt, error: TailorError) -> str:
+        """Hand a job back for which this worker, not the job, is the reason to stop."""
+        if isinstance(error, DeviceLostError):
+            return self._lose_device(active, error)
+        if isinstance(error, ModelLostError):  # nobody's job fails because this machine can't load a model
+            lost = error.__cause__ is not None and fault_of(error.__cause__) is Fault.DEVICE_LOST
+            self.break_down(error.detail, DEVICE_LOST_EXIT_CODE if lost else BROKEN_EXIT_CODE)
+        elif isinstance(error, StorageUnavailableError):
+            log.warning("attempt.storage_away", job=active.attempt.spec.id, error=error.detail)
+        return self._hand_back(active)
+
+    def _fail(self, active: ActiveAttempt, error: Exception) -> str:
+        """Commit a job's failure, unless it is the device's."""
+        attempt = active.attempt
+        if fault_of(error) is Fault.DEVICE_LOST:
+            return self._lose_device(active, DeviceLostError(str(error)))
+        problem, expected = _problem(error), isinstance(error, TailorError)
+        log.warning("attempt.failed", job=attempt.spec.id, error=problem.detail, exc_info=not expected)
+        return self._commit(active, lambda: _failure(attempt, problem, self.claims.store.clock.now()))
 
     def _through_engine(self, active: ActiveAttempt, work: Work, backbone: Any) -> Any:
         attempt, spec = active.attempt, active.attempt.spec
@@ -170,7 +183,7 @@ class Runner:
                 won = self.claims.store.finish(active.attempt.spec, end)
                 return end.status if won else "superseded"
             except StorageUnavailableError as error:
-                log.warning("job.commit.storage_away", job=active.attempt.spec.id, error=error.detail)
+                log.warning("attempt.commit.storage_away", job=active.attempt.spec.id, error=error.detail)
                 if active.canceled.wait(STORAGE_RETRY_S) or self._draining.is_set():
                     return "abandoned"  # the lease runs out and the next attempt goes on from the checkpoint
 
@@ -181,11 +194,28 @@ class Runner:
             try:
                 self.claims.hand_back(active.attempt)
             except StorageUnavailableError as error:
-                log.warning("job.hand_back.storage_away", job=active.attempt.spec.id, error=error.detail)
+                log.warning("attempt.hand_back.storage_away", job=active.attempt.spec.id, error=error.detail)
                 if active.canceled.wait(STORAGE_RETRY_S) or (self._draining.is_set() and time.monotonic() > until):
                     return "abandoned"
             else:
                 return "handed_back"
+
+    def _lose_device(self, active: ActiveAttempt, error: DeviceLostError) -> str:
+        """Hand a job back from a lost device, and end the process when all are.
+
+        A job that may have lost it is left to its lease, and the attempt counts as a crash: it does not go on forever.
+        """
+        self.break_down(str(error), DEVICE_LOST_EXIT_CODE)
+        if not error.suspect:
+            return self._hand_back(active)
+        with suppress(StorageUnavailableError):
+            self.claims.note_crash(active.attempt)
+        return "left_to_its_lease"
+
+    def break_down(self, reason: str, exit_code: int) -> None:
+        """Take nothing more, and end this process once what runs is handed back: its machine is broken."""
+        self._draining.set()
+        self.breakdown.begin(reason, exit_code)
 
     def _close_canceled(self, attempt: Attempt) -> str:
         """Sweep what this attempt wrote before it heard that it is over; without an end its lease was lost."""
@@ -194,7 +224,7 @@ class Runner:
                 self.claims.store.close(attempt.spec, end)
                 return end.status
         except StorageUnavailableError as error:
-            log.warning("job.sweep.storage_away", job=attempt.spec.id, error=error.detail)
+            log.warning("attempt.sweep.storage_away", job=attempt.spec.id, error=error.detail)
         return "lease_lost"
 
     # From outside
@@ -219,11 +249,9 @@ class Runner:
         self._draining.set()
         self.engine.stop()
 
-    def wait_until_idle(self, timeout_s: float) -> None:
-        """Wait until all attempts have been handed back, at most so long."""
-        until = time.monotonic() + timeout_s
-        while self._active and time.monotonic() < until:
-            time.sleep(0.05)
+    def _hand_back_all(self) -> None:
+        for active in list(self._active.values()):
+            active.stop(CancelReason.HANDED_BACK)
 
 
 def _problem(error: Exception) -> Problem:

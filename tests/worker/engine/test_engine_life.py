@@ -234,9 +234,9 @@ def test_pictures_of_several_jobs_are_encoded_in_one_call(engine: Engine, backbo
 
 
 def test_the_tick_stays_fresh_while_the_engine_has_nothing_to_do(engine: Engine) -> None:
-    before = engine.last_tick
+    before = engine.pace.last_tick
     wait = threading.Event()
-    while engine.last_tick <= before:
+    while engine.pace.last_tick <= before:
         wait.wait(0.05)
     assert engine.stats().running == 0
 

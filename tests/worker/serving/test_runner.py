@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from queue import Queue
 
 import pytest
 
@@ -19,6 +20,7 @@ from worker.model_cache import ModelCache
 from worker.served_models import ServedModels
 from worker.serving import runner as runner_module
 from worker.serving.active import ActiveAttempt
+from worker.serving.breakdown import Breakdown
 from worker.serving.runner import Runner
 from worker.serving.seat import NoSeat
 
@@ -34,7 +36,7 @@ def life(tmp_path: Path) -> Iterator[Life]:
 def worker(life: Life, worker_id: str, *, slots: int = 2) -> Runner:
     settings = Settings(_env_file=None, personalize_slots=slots, edit_slots=slots)
     models = ServedModels(ModelCache({}))
-    return Runner(settings, life.claims(worker_id), Engine(), models, seat=NoSeat(), on_broken=pytest.fail)
+    return Runner(settings, life.claims(worker_id), Engine(), models, seat=NoSeat())
 
 
 def takes(runner: Runner, kind: str = "personalize") -> ActiveAttempt | None:
@@ -169,15 +171,15 @@ def test_a_lost_lease_stops_its_own_attempt_and_not_a_newer_one_of_the_same_job(
 
 def test_a_model_that_is_lost_fails_no_job_and_ends_the_worker_with_a_reason(life: Life) -> None:
     spec = life.accept(life.personalization())
-    reasons: list[str] = []
+    codes: Queue[int] = Queue()
     runner = worker(life, "w1")
-    runner.on_broken = reasons.append
+    runner.breakdown = Breakdown(lambda: None, lambda: 0, codes.put)
     attempt = runner.taker.take("personalize")
     assert attempt is not None
 
     runner._run(attempt)
 
-    assert reasons == ["model c0ffee is not served here"]
+    assert codes.get(timeout=10) == 75
     assert life.status(spec) is JobStatus.QUEUED
     again_taken = life.claims("w2").take("personalize")
     assert again_taken is not None
