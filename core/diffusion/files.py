@@ -7,6 +7,7 @@ import hashlib
 import numpy as np
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
@@ -19,8 +20,11 @@ def save_tensors(tensors: dict[str, Tensor], metadata: dict[str, str] | None = N
 
 
 def load_tensors(data: bytes) -> dict[str, Tensor]:
-    """Return the tensors of a safetensors file."""
-    return load(data)
+    """Return the tensors of a safetensors file; ValueError when it is none."""
+    try:
+        return load(data)
+    except SafetensorError as error:
+        raise ValueError(f"no safetensors file: {error}") from error
 
 
 def load_tail(data: bytes, *, width: int) -> Tensor:

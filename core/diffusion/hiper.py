@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass
 
@@ -25,6 +26,8 @@ from core.diffusion.sampling import Sampler, SolverState, guide, make_sampler
 from core.diffusion.schedule import Schedule
 from core.models.parameters import EditParams, PersonalizeParams
 
+log = logging.getLogger(__name__)
+
 MOST_BAD_STEPS = 20  # in a row: float16 overflows now and then, a broken picture or backbone always
 
 
@@ -47,12 +50,22 @@ class Training:
         return cls(tail, AdamState(zeros, zeros.clone(), 0), Generator().manual_seed(seed))
 
     @classmethod
-    def resume(cls, checkpoint: dict[str, Tensor]) -> Training:
-        """Go on from what `checkpoint` returned."""
+    def resume(cls, checkpoint: dict[str, Tensor], like: Training, steps: int) -> Training:
+        """Go on from what `checkpoint` returned.
+
+        ValueError when it can't be that of a training that begins as `like` and has so many `steps`: another version
+        wrote it, or it is damaged.
+        """
+        _check_alike(checkpoint, like.checkpoint(0))
+        step, adam_step = int(checkpoint["step"]), int(checkpoint["adam_step"])
+        if not 0 <= adam_step <= step <= steps:
+            raise ValueError(f"it is after step {step} of {steps}, and step {adam_step} of Adam's")
         rng = Generator()
-        rng.set_state(checkpoint["rng"])
-        adam = AdamState(checkpoint["exp_avg"], checkpoint["exp_avg_sq"], int(checkpoint["adam_step"]))
-        return cls(checkpoint["tail"], adam, rng)
+        try:
+            rng.set_state(checkpoint["rng"])
+        except RuntimeError as error:
+            raise ValueError(f"rng: {error}") from error
+        return cls(checkpoint["tail"], AdamState(checkpoint["exp_avg"], checkpoint["exp_avg_sq"], adam_step), rng)
 
     def checkpoint(self, step: int) -> dict[str, Tensor]:
         """Return all that the next attempt needs to go on after `step` steps, bit for bit."""
@@ -64,6 +77,18 @@ class Training:
             "step": torch.tensor(step),
             "rng": self.rng.get_state(),
         }
+
+
+def _check_alike(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
+    """Raise ValueError unless two checkpoints have the same names, shapes and types, and the first is finite."""
+    if found.keys() != wanted.keys():
+        raise ValueError(f"it holds {sorted(found)}, not {sorted(wanted)}")
+    for name, tensor in found.items():
+        of_it, of_ours = (f"{each.dtype} {tuple(each.shape)}" for each in (tensor, wanted[name]))
+        if of_it != of_ours:
+            raise ValueError(f"{name} is {of_it}, not {of_ours}")
+        if not bool(tensor.isfinite().all()):
+            raise ValueError(f"{name} is not finite")
 
 
 def personalize(
@@ -78,17 +103,15 @@ def personalize(
     """Learn the tail (n, D), float32, of one picture `image` (3, H, W) in -1..1 and its source prompt.
 
     Only the tail is optimized, with Adam on the noise-prediction loss (HiPer, section 3.2). Every step ends in a
-    `Report` with a checkpoint, from which a later attempt goes on. Raises NonFiniteLossError.
+    `Report` with a checkpoint, from which a later attempt goes on; from one that doesn't fit it begins again, with a
+    word in the log. Raises NonFiniteLossError.
     """
     conditioning: Conditioning = yield EncodePrompt(prompt)
     mean, std = yield EncodeImage(image)
-    if checkpoint is None:
-        state = Training.begin(conditioning.tail(params.positions), seed)
-    else:
-        state = Training.resume(checkpoint)
+    state, done = _start(conditioning.tail(params.positions), params, seed, checkpoint)
     latents = _latents(mean, std, params, seed)
     bad_steps = 0
-    for step in range(int(checkpoint["step"]) if checkpoint else 0, params.steps):
+    for step in range(done, params.steps):
         timestep = _draw_timestep(params, step, state.rng)
         noise = torch.randn(latents.shape, generator=state.rng, dtype=latents.dtype)
         row: LossAndGrad = yield NoiseLoss(
@@ -104,8 +127,22 @@ def personalize(
             grad = row.grad[-params.positions :]
             tail, adam = yield AdamStep(state.tail, grad, state.adam, _learning_rate(params, step))
             state = Training(tail, adam, state.rng)
-        yield Report(step + 1, params.steps, row.loss, state.checkpoint(step + 1))
+        yield Report(step + 1, params.steps, row.loss if math.isfinite(row.loss) else None, state.checkpoint(step + 1))
     return state.tail
+
+
+def _start(
+    tail: Tensor, params: PersonalizeParams, seed: int, checkpoint: dict[str, Tensor] | None
+) -> tuple[Training, int]:
+    """Return where to start, at a tail (n, D) or at the checkpoint if it fits, and the number of steps done."""
+    beginning = Training.begin(tail, seed)
+    if checkpoint is None:
+        return beginning, 0
+    try:
+        return Training.resume(checkpoint, beginning, params.steps), int(checkpoint["step"])
+    except ValueError as error:
+        log.warning("checkpoint.refused error=%s", error)
+        return beginning, 0
 
 
 def _latents(mean: Tensor, std: Tensor, params: PersonalizeParams, seed: int) -> Tensor:

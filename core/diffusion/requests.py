@@ -6,6 +6,7 @@ result, or a tuple.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
@@ -95,6 +96,7 @@ class DecodeLatents:
 class Report:
     """Tell whoever waits how far the routine is; the engine passes it on and resumes the routine with None at once.
 
+    `loss` is finite, for it ends as JSON: ValueError, unless the routine says None in its place.
     `checkpoint` maps names to CPU tensors that are not written to afterwards (a personalization's state).
     """
 
@@ -103,6 +105,10 @@ class Report:
     loss: float | None = None
     checkpoint: dict[str, Tensor] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.loss is not None and not math.isfinite(self.loss):
+            raise ValueError(f"the loss of step {self.step} is {self.loss}; report None in its place")
 
 
 Request: TypeAlias = PredictNoise | NoiseLoss | AdamStep | EncodePrompt | EncodeImage | DecodeLatents | Report

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import cast
 
 import redis
@@ -61,8 +62,9 @@ class Records:
 
     def progress(self, job_id: str, attempt: int, fields: dict[str, float]) -> None:
         """Write how far an attempt is; an older attempt's word is dropped."""
+        fields = {name: value for name, value in fields.items() if math.isfinite(value)}  # NaN is no JSON
         pairs = [part for name, value in fields.items() for part in (name, str(value))]
-        data = json.dumps(fields | {"attempt": attempt})
+        data = json.dumps(fields | {"attempt": attempt}, allow_nan=False)
         self._scripts.run("progress", _both(job_id), job_id, names.changed_channel(job_id), attempt, data, *pairs)
 
     def end(self, spec: JobSpec, status: JobStatus) -> None:

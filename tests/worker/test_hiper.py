@@ -110,6 +110,73 @@ def test_an_attempt_that_goes_on_from_a_checkpoint_ends_with_the_same_tail_bit_f
     assert torch.equal(resumed, whole)
 
 
+OTHERS: dict[str, Any] = {
+    "a name less": lambda kept: {name: kept[name] for name in kept if name != "rng"},
+    "a name more": lambda kept: kept | {"version": torch.tensor(2)},
+    "none of its names": lambda _: {"weights": torch.zeros(2)},
+    "empty": lambda _: {},
+    "more positions": lambda kept: kept | {"tail": kept["tail"].repeat(2, 1)},
+    "another width": lambda kept: kept | {"exp_avg": kept["exp_avg"][:, :-1]},
+    "another type": lambda kept: kept | {"exp_avg_sq": kept["exp_avg_sq"].half()},
+    "not finite": lambda kept: kept | {"tail": kept["tail"] * torch.nan},
+    "more steps than the job has": lambda kept: kept | {"step": torch.tensor(STEPS + 1)},
+    "steps that are none": lambda kept: kept | {"step": torch.tensor(-1), "adam_step": torch.tensor(-1)},
+    "more of Adam's steps than steps": lambda kept: kept | {"adam_step": kept["step"] + 1},
+    "a step that is no number": lambda kept: kept | {"step": torch.tensor([3, 3])},
+    "another generator": lambda kept: kept | {"rng": kept["rng"][:16]},
+    "a broken generator": lambda kept: kept | {"rng": torch.full_like(kept["rng"], 255)},
+}
+
+
+@pytest.mark.parametrize("change", OTHERS.values(), ids=OTHERS.keys())
+def test_a_checkpoint_that_does_not_fit_begins_the_job_again(
+    engine: Engine, exact: Backbone, change: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    params = PersonalizeParams(steps=STEPS)
+    whole, reports = learn(engine, exact, params)
+    assert reports[2].checkpoint is not None
+
+    tail, again = learn(engine, exact, params, checkpoint=change(reports[2].checkpoint))
+
+    assert torch.equal(tail, whole)
+    assert again[-1].step == STEPS
+    assert "checkpoint.refused" in caplog.text
+
+
+def test_a_checkpoint_after_the_last_step_is_the_result(engine: Engine, exact: Backbone) -> None:
+    params = PersonalizeParams(steps=STEPS)
+    whole, reports = learn(engine, exact, params)
+    tail, rest = learn(engine, exact, params, checkpoint=reports[-1].checkpoint)
+    assert torch.equal(tail, whole)
+    assert rest == []
+
+
+def test_a_loss_that_is_not_finite_is_reported_as_none_and_moves_nothing(exact: Backbone) -> None:
+    job = hiper.personalize(
+        image=picture(exact), prompt=SOURCE, params=PersonalizeParams(steps=3), schedule=exact.schedule, seed=5
+    )
+    answers = {
+        hiper.EncodePrompt: lambda request: exact.encode_prompt([request.text])[0],
+        hiper.EncodeImage: lambda request: [part[0] for part in exact.encode_image(request.image[None])],
+    }
+    request = ask(job, answers, NoiseLoss)
+    no_grad = torch.zeros_like(request.conditioning.sequence)
+    for loss, told in ((float("nan"), None), (float("inf"), None), (2.5, 2.5)):
+        report = job.send(hiper.LossAndGrad(loss, no_grad, finite=False))
+        assert isinstance(report, Report)
+        assert report.loss == told
+        assert report.checkpoint is not None
+        assert int(report.checkpoint["adam_step"]) == 0
+        if report.step < report.steps:
+            job.send(None)
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf"), float("-inf")])
+def test_a_report_can_not_carry_a_loss_that_is_no_number(loss: float) -> None:
+    with pytest.raises(ValueError, match="loss of step 7 is"):
+        Report(7, 9, loss)
+
+
 def test_timesteps_are_drawn_from_the_recipes_range_and_for_a_share_from_all(exact: Backbone) -> None:
     narrow = PersonalizeParams(timestep_low=300, timestep_high=400)
     shared = narrow.model_copy(update={"uniform_share": 0.5})

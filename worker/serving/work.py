@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+import structlog
 from PIL import Image
 from torch import Tensor
 
@@ -22,6 +23,8 @@ from core.jobs.claims import Claims
 from core.jobs.records import JobEnd, JobSpec, JobStatus
 from core.storage.base import Storage
 from worker.serving.receipts import receipt
+
+log = structlog.get_logger()
 
 
 class Work(Protocol):
@@ -53,15 +56,23 @@ class PersonalizeWork:
         spec = self.attempt.spec
         if spec.personalize is None:
             raise InvalidInputError("personalize", f"{spec.id} has no parameters")
-        saved = self.claims.checkpoints.load(self.attempt)
         return hiper.personalize(
             image=_picture(self._storage, spec),
             prompt=spec.prompt,
             params=spec.personalize,
             schedule=self.backbone.schedule,
             seed=spec.seed,
-            checkpoint=load_tensors(saved) if saved else None,
+            checkpoint=self._checkpoint(),
         )
+
+    def _checkpoint(self) -> dict[str, Tensor] | None:
+        """Return the state that an earlier attempt kept; one that can't be read is as good as none."""
+        saved = self.claims.checkpoints.load(self.attempt)
+        try:
+            return load_tensors(saved) if saved else None
+        except ValueError as error:
+            log.warning("checkpoint.unreadable", job=self.attempt.spec.id, error=str(error))
+            return None
 
     def keep(self, result: Tensor) -> JobEnd:
         """Write the tail."""
