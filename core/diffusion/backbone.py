@@ -11,6 +11,7 @@ from torch import Tensor
 
 from core.diffusion.checkpoint import Checkpoint, CheckpointError, find_checkpoint
 from core.diffusion.conditioning import Conditioning, TailSpec
+from core.diffusion.devices import pick_device
 
 MOST_SHAPES = 32  # compiled for one UNet; torch gives up, and calls it as it is, beyond
 _DTYPES = {"float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -146,9 +147,10 @@ def load_backbone(
 
     `device` is `auto` (CUDA if there is one) or what torch takes; `dtype` is `auto` (float32 on the CPU; bfloat16 on
     CUDA, float16 where that lacks it), `float32`, `float16`, `bfloat16` or `float64`. A `compiled` UNet compiles itself
-    at the first call of every batch size. CheckpointError for everything that can't be loaded.
+    at the first call of every batch size. CheckpointError for everything that can't be loaded, DeviceMissingError for a
+    GPU that can't be used.
     """
-    place = _device(device)
+    place = pick_device(device)
     if dtype != "auto" and dtype not in _DTYPES:
         raise CheckpointError(f"dtype is {dtype!r}; it must be auto or one of {', '.join(_DTYPES)}")
     number_type = _auto_dtype(place) if dtype == "auto" else _DTYPES[dtype]
@@ -162,12 +164,6 @@ def _compiled(unet: Any) -> Any:
 
     torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, MOST_SHAPES)
     return torch.compile(unet, dynamic=False)
-
-
-def _device(device: str) -> torch.device:
-    if device != "auto":
-        return torch.device(device)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _auto_dtype(device: torch.device) -> torch.dtype:

@@ -24,10 +24,13 @@ class Checkpoints:
                 self._storage.delete(info.key)
 
     def load(self, attempt: Attempt) -> bytes | None:
-        """Return the furthest state that an earlier attempt at the same job kept, or None."""
+        """Return the furthest state that the newest earlier attempt kept, or None.
+
+        Not the furthest of all: an attempt that had to begin again could not go on from those before it.
+        """
         for _ in range(LOAD_TRIES):
             found = [i.key for i in self._storage.list(keys.outputs(attempt.spec.id)) if "/checkpoint-" in i.key]
-            furthest = max(found, key=lambda key: key.rsplit("-", 1)[1], default=None)
+            furthest = max(found, default=None)  # the numbers in the keys are padded: attempt first, then step
             if furthest is None:
                 return None
             try:

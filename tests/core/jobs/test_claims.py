@@ -182,6 +182,18 @@ def test_the_next_attempt_gets_the_furthest_checkpoint(life: Life) -> None:
     assert kept == [first.key("checkpoint-00000020.safetensors")]
 
 
+def test_an_attempt_that_had_to_begin_again_counts_more_than_one_that_was_further(life: Life) -> None:
+    life.accept(life.personalization())
+    first, claims = take(life), life.claims()
+    claims.checkpoints.save(first, 400, b"of another version")
+    crash(life, first)
+    second = take(life, line=SUSPECTS)
+    claims.checkpoints.save(second, 10, b"ten")
+    crash(life, second)
+
+    assert claims.checkpoints.load(take(life, line=SUSPECTS)) == b"ten"
+
+
 def test_a_job_that_is_handed_back_while_redis_is_away_is_found_in_storage(life: Life) -> None:
     spec = life.accept(life.personalization())
     attempt = take(life)
