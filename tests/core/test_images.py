@@ -4,18 +4,22 @@ import base64
 import io
 import random
 import struct
+import subprocess
+import sys
 import zipfile
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from core.config import REPOSITORY
 from core.errors import InvalidPictureError
-from core.images import decode_picture, fit_picture, parse_data_uri, to_png
+from core.images import decode_picture, fit_picture, parse_data_uri, read_header, to_png
 
-LIMITS = {"max_bytes": 1_000_000, "max_pixels": 1_000_000}
+LIMITS: dict[str, int] = {"max_bytes": 1_000_000, "max_pixels": 1_000_000}
 RED, GREEN, BLUE, YELLOW = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
 
 
@@ -270,3 +274,85 @@ def test_a_data_uri_that_is_none_is_refused_with_the_reason(text: str, reason: s
     with pytest.raises(InvalidPictureError) as caught:
         parse_data_uri(text)
     assert caught.value.reason == reason
+
+
+def photo(size: tuple[int, int]) -> Image.Image:
+    """Return a picture with large shapes and fine grain, as a camera makes them."""
+    y, x = np.mgrid[0 : size[1], 0 : size[0]]
+    waves = np.stack([np.sin(x / 90 + c) * np.cos(y / (70 + 30 * c)) for c in range(3)], axis=-1)
+    grain = np.random.default_rng(1).normal(0, 8, waves.shape)
+    return Image.fromarray((128 + 100 * waves + grain).clip(0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("fit", ["crop", "pad"])
+def test_a_picture_that_is_reduced_while_it_is_decoded_fits_as_the_whole_one_does(kind: str, fit: Any) -> None:
+    data = encoded(photo((1601, 1203)), kind, quality=95)
+    limits = {"max_bytes": 10_000_000, "max_pixels": 2_000_000}
+    reduced = decode_picture(data, **limits, side=64)
+    whole = decode_picture(data, **limits)
+    assert min(reduced.size) >= 3 * 64
+    assert reduced.width * reduced.height < whole.width * whole.height / 10
+    difference = np.abs(
+        np.asarray(fit_picture(reduced, 64, fit), dtype=int) - np.asarray(fit_picture(whole, 64, fit), dtype=int)
+    )
+    assert difference.mean() < 1.5
+    assert difference.max() < 25  # the rim: a reduced picture's last pixel stands for what was left of the whole one's
+
+
+def test_a_reduced_picture_is_turned_and_keeps_its_colors() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = decode_picture(encoded(corners((640, 320)), "JPEG", exif=exif, quality=95), **LIMITS, side=16)
+    assert image.size == (80, 160)
+    assert corner_colors(image) == [BLUE, RED, YELLOW, GREEN]
+
+
+def test_what_is_transparent_in_a_reduced_picture_becomes_white() -> None:
+    clear = Image.new("RGBA", (640, 640), (0, 0, 0, 0))
+    assert decode_picture(encoded(clear, "PNG"), **LIMITS, side=16).getpixel((5, 5)) == (255, 255, 255)
+
+
+def test_a_picture_too_small_to_be_reduced_keeps_every_pixel() -> None:
+    picture = noise((100, 90))
+    assert decode_picture(encoded(picture, "PNG"), **LIMITS, side=64).tobytes() == picture.tobytes()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_header_tells_the_size_of_a_file_whose_pixels_are_missing(kind: str) -> None:
+    data = encoded(noise((640, 480)), kind)
+    cut = data if kind == "WEBP" else data[:1000]  # libwebp opens nothing that is cut
+    header = read_header(cut, **LIMITS)
+    assert (header.format, header.width, header.height) == (kind, 640, 480)
+
+
+def test_a_header_over_the_limit_is_refused_before_anything_is_decoded() -> None:
+    with pytest.raises(InvalidPictureError) as caught:
+        read_header(encoded(noise(), "PNG"), max_bytes=1_000_000, max_pixels=1000)
+    assert (caught.value.reason, caught.value.field) == ("pixels", "picture")
+
+
+MEASURE = """
+import sys
+from core.images import decode_picture, read_header
+limits = {"max_bytes": 10**8, "max_pixels": 50_000_000}
+def peak():
+    return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
+decode_picture(open(sys.argv[2], "rb").read(), **limits, side=64)  # what is loaded at the first use
+data = open(sys.argv[1], "rb").read()
+before, header = peak(), read_header(data, **limits)
+decode_picture(data, **limits, side=64)
+print((peak() - before) / header.cost)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the peak of a process that was just started")
+@pytest.mark.parametrize(("kind", "mode"), [("PNG", "RGB"), ("PNG", "RGBA"), ("PNG", "I;16"), ("WEBP", "RGBA")])
+def test_a_large_picture_takes_no_more_memory_than_its_cost_says(kind: str, mode: str, tmp_path: Path) -> None:
+    """A flat PNG of 49 megapixels has 100 KB; decoding took 15 to 20 bytes a pixel once."""
+    large, small = tmp_path / "large", tmp_path / "small"
+    large.write_bytes(encoded(Image.new(mode, (4000, 4000)), kind))
+    small.write_bytes(encoded(Image.new(mode, (64, 64)), kind))
+    command = [sys.executable, "-c", MEASURE, str(large), str(small)]
+    measured = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert 0.5 < float(measured.stdout) < 6
