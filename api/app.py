@@ -13,11 +13,14 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from api import problems
+from api.intake.decoder import Decoder
+from api.intake.room import Tally
 from api.metrics import Metrics
 from api.middleware import RequestLog
 from api.problems import MEDIA_TYPE, ProblemDocument
 from api.routes import files, health, home, jobs, models, submit, tails
 from api.state import AppState, LifespanState
+from api.threads import AllThreads
 from api.waiting.watcher import Watcher
 from core.config import Settings
 from core.live.connection import connect_async
@@ -53,19 +56,22 @@ def _lifespan_of(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContext
     async def lifespan(app: FastAPI) -> AsyncIterator[LifespanState]:  # noqa: ARG001 - Starlette passes it
         configure_logs()
         services = await run_in_threadpool(open_services, settings)
-        redis = connect_async(settings.redis_url)
+        redis, threads = connect_async(settings.redis_url), AllThreads()
         watcher = Watcher(redis)
+        decoder, bodies = Decoder(settings, threads), Tally(settings.max_body_bytes_in_flight)
         reading = asyncio.create_task(watcher.run(), name="watcher")
         services.reconciler.start()
         log.info("api.started", storage=settings.storage)
         try:
-            yield {"app_state": AppState(services, redis, watcher, Metrics(services.live))}
+            metrics = Metrics(services.live)
+            yield {"app_state": AppState(services, redis, watcher, metrics, threads, decoder, bodies)}
         finally:
             await run_in_threadpool(services.reconciler.stop)
             reading.cancel()
             with suppress(asyncio.CancelledError):
                 await reading
             await redis.aclose()
+            threads.stop()
             log.info("api.stopped")
 
     return lifespan

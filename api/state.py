@@ -9,7 +9,10 @@ import redis.asyncio
 from fastapi import Depends, Request
 from fastapi import Path as PathParameter
 
+from api.intake.decoder import Decoder
+from api.intake.room import Tally
 from api.metrics import Metrics
+from api.threads import AllThreads
 from api.waiting.watcher import Watcher
 from core.errors import NotFoundError
 from core.jobs.ids import is_job_id, is_tail_id
@@ -24,6 +27,9 @@ class AppState:
     redis: redis.asyncio.Redis
     watcher: Watcher
     metrics: Metrics
+    threads: AllThreads
+    decoder: Decoder
+    bodies: Tally
 
 
 class LifespanState(TypedDict):
@@ -32,24 +38,33 @@ class LifespanState(TypedDict):
     app_state: AppState
 
 
-def app_state(request: Request) -> AppState:
+def state_of(request: Request) -> AppState:
     """Return the app's state."""
     return cast(AppState, request.state.app_state)
 
 
-def services(request: Request) -> Services:
+# The dependencies are coroutines although they wait for nothing: FastAPI would call a function in Starlette's pool of
+# threads, where it may wait for long.
+
+
+async def app_state(request: Request) -> AppState:
+    """Return the app's state."""
+    return state_of(request)
+
+
+async def services(request: Request) -> Services:
     """Return the services."""
-    return app_state(request).services
+    return state_of(request).services
 
 
-def known_job_id(job_id: Annotated[str, PathParameter(examples=["job_0123456789abcdef01234567"])]) -> str:
+async def known_job_id(job_id: Annotated[str, PathParameter(examples=["job_0123456789abcdef01234567"])]) -> str:
     """Return a job id of the right form; what has another form can't exist."""
     if not is_job_id(job_id):
         raise NotFoundError(f"there is no job {job_id}", id=job_id)
     return job_id
 
 
-def known_tail_id(tail_id: Annotated[str, PathParameter(examples=["tail_0123456789abcdef01234567"])]) -> str:
+async def known_tail_id(tail_id: Annotated[str, PathParameter(examples=["tail_0123456789abcdef01234567"])]) -> str:
     """Return a tail id of the right form; what has another form can't exist."""
     if not is_tail_id(tail_id):
         raise NotFoundError(f"there is no tail {tail_id}", id=tail_id)

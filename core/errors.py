@@ -98,6 +98,12 @@ class QueueFullError(TailorError):
     status, type, title = 429, "queue-full", "Queue full"
 
 
+class OverloadedError(TailorError):
+    """The process has as much in hand as it may; `limit` says how much."""
+
+    status, type, title = 503, "overloaded", "Overloaded"
+
+
 class StorageUnavailableError(TailorError):
     """Object storage does not answer; nothing was accepted."""
 

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from api.intake.bodies import Body
 from api.intake.fields import EditFields, PersonalizeFields
+from api.intake.parsing import Body
 from api.problems import field_errors
 from core.errors import GoneError, InvalidInputError, NotFoundError, PromptTooLongError, QueueFullError, WrongModelError
 from core.jobs.ids import is_tail_id

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import threading
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
-from api.intake.bodies import Body
 from api.intake.checks import check_prompt, check_room, edit_params, parse, personalize_params, tail_model, usable_tail
 from api.intake.fields import SEED_LIMIT, EditFields, PersonalizeFields
 from api.intake.identity import identify
-from core.cpus import usable_cpus
+from api.intake.parsing import Body
+from api.state import AppState
 from core.errors import IdempotencyConflictError, InvalidInputError, NotFoundError
-from core.images import decode_picture, fit_picture, parse_data_uri, to_png
+from core.images import parse_data_uri
 from core.jobs import keys
 from core.jobs.ids import tail_of
 from core.jobs.records import JobEnd, JobSpec, JobState, JobStatus, LiveRecord
 from core.models.info import ModelInfo
+from core.models.parameters import PersonalizeParams
 from core.services import Services
-
-# A decoded picture may take hundreds of megabytes; the threads that answer requests are many.
-_decoding = threading.BoundedSemaphore(usable_cpus())
 
 
 @dataclass(frozen=True)
@@ -34,8 +31,35 @@ class Submission:
     replayed: bool
 
 
-def submit_personalize(services: Services, body: Body, idempotency_key: str | None) -> Submission:
+@dataclass(frozen=True)
+class Checked:
+    """A personalization that was checked but for its picture, `data`."""
+
+    job_id: str
+    request_hash: str
+    fields: PersonalizeFields
+    info: ModelInfo
+    params: PersonalizeParams
+    data: bytes
+    idempotency_key: str | None
+
+
+async def submit_personalize(state: AppState, body: Body, idempotency_key: str | None) -> Submission:
     """Check a personalization, store it with its picture and make it known."""
+    intake = state.threads.intake
+    checked = await intake.run(_check_personalize, state.services, body, idempotency_key)
+    if isinstance(checked, Submission):
+        return checked
+    picture = await state.decoder.square(checked.data, checked.info.image_size, checked.params.fit)
+    return await intake.run(_accept_personalize, state.services, checked, picture)
+
+
+async def submit_edit(state: AppState, body: Body, idempotency_key: str | None) -> Submission:
+    """Check an edit, store it and make it known; it waits for its tail if that is not ready."""
+    return await state.threads.intake.run(_submit_edit, state.services, body, idempotency_key)
+
+
+def _check_personalize(services: Services, body: Body, idempotency_key: str | None) -> Submission | Checked:
     data = _picture_bytes(body)
     fields = parse(PersonalizeFields, Body({k: v for k, v in body.fields.items() if k != "picture"}, body.strict))
     job_id, request_hash = identify("personalize", fields, idempotency_key, data)
@@ -46,20 +70,23 @@ def submit_personalize(services: Services, body: Body, idempotency_key: str | No
     limit = info.sequence_length - params.positions
     check_prompt(services, info, "prompt", fields.prompt, limit)
     check_room(services, "personalize")
-    picture = _stored_picture(services, data, info.image_size, params.fit)
+    return Checked(job_id, request_hash, fields, info, params, data, idempotency_key)
+
+
+def _accept_personalize(services: Services, checked: Checked, picture: bytes) -> Submission:
+    job_id = checked.job_id
     spec = JobSpec(
-        **_accepted_now(services, job_id, request_hash, info, fields.seed),
+        **_accepted_now(services, job_id, checked.request_hash, checked.info, checked.fields.seed),
         kind="personalize",
-        prompt=fields.prompt,
+        prompt=checked.fields.prompt,
         tail_id=tail_of(job_id),
-        personalize=params,
+        personalize=checked.params,
         picture_key=keys.picture(job_id, hashlib.sha256(picture).hexdigest()),
     )
-    return _accept(services, spec, idempotency_key, picture=picture)
+    return _accept(services, spec, checked.idempotency_key, picture=picture)
 
 
-def submit_edit(services: Services, body: Body, idempotency_key: str | None) -> Submission:
-    """Check an edit, store it and make it known; it waits for its tail if that is not ready."""
+def _submit_edit(services: Services, body: Body, idempotency_key: str | None) -> Submission:
     fields = parse(EditFields, body)
     job_id, request_hash = identify("edit", fields, idempotency_key)
     if replay := _replay(services, job_id, request_hash, idempotency_key):
@@ -89,13 +116,6 @@ def _picture_bytes(body: Body) -> bytes:
     if isinstance(picture, str):
         return parse_data_uri(picture)
     raise InvalidInputError("picture", "picture is required: a file in a form, a data URI in JSON")
-
-
-def _stored_picture(services: Services, data: bytes, size: int, fit: Literal["crop", "pad"]) -> bytes:
-    limits = services.settings
-    with _decoding:
-        image = decode_picture(data, max_bytes=limits.max_picture_bytes, max_pixels=limits.max_picture_pixels)
-        return to_png(fit_picture(image, size, fit))
 
 
 def _replay(services: Services, job_id: str, request_hash: str, key: str | None) -> Submission | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from api.state import JobId, State, Use
@@ -29,7 +28,7 @@ async def read_job(job_id: JobId, state: State, request: Request, prefer: Prefer
         headers["Retry-After"] = str(seconds)
     links = Links.of(request, state.services)
     # Only an end has links to sign; and what the view has checked need not be checked again on its way out.
-    view = await run_in_threadpool(job_view, job, links) if job.end else job_view(job, links)
+    view = await state.threads.reading.run(job_view, job, links) if job.end else job_view(job, links)
     return Response(view.model_dump_json(), media_type="application/json", headers=headers)
 
 
@@ -49,7 +48,7 @@ def cancel_job(job_id: JobId, services: Use, request: Request) -> JobView:
 )
 async def job_events(job_id: JobId, state: State, request: Request, last_event_id: LastEventId = None) -> Response:
     """Stream a job's events from its beginning, or from `Last-Event-ID` on, until it ends."""
-    await run_in_threadpool(state.services.jobs.spec, job_id)
+    await state.threads.reading.run(state.services.jobs.spec, job_id)
     if await resumes_after_the_end(state, job_id, last_event_id):
         return Response(status_code=204)
     feed = EventFeed(state, job_id, Links.of(request, state.services))

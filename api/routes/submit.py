@@ -6,10 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 
-from api.intake.bodies import FORM_OVERHEAD, Body, body_reader
+from api.intake.bodies import FORM_OVERHEAD, body_reader
 from api.intake.fields import edit_body, personalize_body
+from api.intake.parsing import Body
 from api.intake.submission import Submission, submit_edit, submit_personalize
-from api.state import State, app_state
+from api.state import State, state_of
 from api.views.jobs import JobView, job_view, retry_after_s
 from api.views.links import Links
 
@@ -20,7 +21,7 @@ EDIT_MAX_BYTES = 256 * 1024
 
 def _picture_limit(request: Request) -> int:
     # A data URI is a third longer than the picture in it.
-    return app_state(request).services.settings.max_picture_bytes * 4 // 3 + FORM_OVERHEAD
+    return state_of(request).services.settings.max_picture_bytes * 4 // 3 + FORM_OVERHEAD
 
 
 WithPicture = Annotated[Body, Depends(body_reader(_picture_limit))]
@@ -31,18 +32,20 @@ Key = Annotated[
 
 
 @router.post("/personalize", status_code=202, openapi_extra=personalize_body())
-def personalize(body: WithPicture, state: State, request: Request, response: Response, key: Key = None) -> JobView:
+async def personalize(
+    body: WithPicture, state: State, request: Request, response: Response, key: Key = None
+) -> JobView:
     """Learn the subject of one picture: the answer names the tail that will hold it."""
-    return _accepted(submit_personalize(state.services, body, key), state, request, response)
+    return await _accepted(await submit_personalize(state, body, key), state, request, response)
 
 
 @router.post("/edit", status_code=202, openapi_extra=edit_body())
-def edit(body: Small, state: State, request: Request, response: Response, key: Key = None) -> JobView:
+async def edit(body: Small, state: State, request: Request, response: Response, key: Key = None) -> JobView:
     """Make pictures of a learned subject; an edit that comes before its tail is ready waits for it."""
-    return _accepted(submit_edit(state.services, body, key), state, request, response)
+    return await _accepted(await submit_edit(state, body, key), state, request, response)
 
 
-def _accepted(submission: Submission, state: State, request: Request, response: Response) -> JobView:
+async def _accepted(submission: Submission, state: State, request: Request, response: Response) -> JobView:
     job = submission.state
     response.headers["Location"] = f"/jobs/{job.spec.id}"
     if (seconds := retry_after_s(job)) is not None:
@@ -52,4 +55,5 @@ def _accepted(submission: Submission, state: State, request: Request, response: 
         response.status_code = 200 if job.status.ended else 202
     else:
         state.metrics.accepted.labels(job.spec.kind).inc()
-    return job_view(job, Links.of(request, state.services))
+    links = Links.of(request, state.services)
+    return await state.threads.intake.run(job_view, job, links) if job.end else job_view(job, links)

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 
 import structlog
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
-from starlette.concurrency import run_in_threadpool
 
 from api.state import AppState
 from api.views.jobs import JobView, job_view
@@ -143,8 +142,9 @@ class EventFeed:
         return self._shown.status if self._shown else None
 
     async def _view(self) -> JobView:
-        job = await run_in_threadpool(self._state.services.jobs.state, self._job_id)
-        return await run_in_threadpool(job_view, job, self._links)
+        reading = self._state.threads.reading
+        job = await reading.run(self._state.services.jobs.state, self._job_id)
+        return await reading.run(job_view, job, self._links)
 
 
 def _order(stream_id: str) -> tuple[int, int]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 import time
 
-from starlette.concurrency import run_in_threadpool
-
 from api.state import AppState
 from api.waiting.bounded import AWAY, bounded
 from core.jobs.records import JobState, JobStatus
@@ -27,12 +25,12 @@ async def wait_for_change(state: AppState, job_id: str, wait_s: float) -> JobSta
     """Return the job as soon as its status is another than now, or as it is after so many seconds."""
     until = time.monotonic() + wait_s
     with state.watcher.watch(job_id) as watch:
-        first = job = await run_in_threadpool(state.services.jobs.state, job_id)
+        first = job = await state.threads.reading.run(state.services.jobs.state, job_id)
         while not job.status.ended and job.status == first.status and (left := until - time.monotonic()) > 0:
             noticed = await watch.changed(min(left, REREAD_S))
             if noticed and await _live_status(state, job_id) == first.status:
                 continue  # progress only
-            job = await run_in_threadpool(state.services.jobs.state, job_id)
+            job = await state.threads.reading.run(state.services.jobs.state, job_id)
     return job
 
 

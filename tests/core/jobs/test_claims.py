@@ -187,11 +187,11 @@ def test_an_attempt_that_had_to_begin_again_counts_more_than_one_that_was_furthe
     first, claims = take(life), life.claims()
     claims.checkpoints.save(first, 400, b"of another version")
     crash(life, first)
-    second = take(life, line=SUSPECTS)
+    second = take(life, line=AGAIN)
     claims.checkpoints.save(second, 10, b"ten")
     crash(life, second)
 
-    assert claims.checkpoints.load(take(life, line=SUSPECTS)) == b"ten"
+    assert claims.checkpoints.load(take(life, line=ALONE)) == b"ten"
 
 
 def test_a_job_that_is_handed_back_while_redis_is_away_is_found_in_storage(life: Life) -> None:

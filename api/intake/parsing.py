@@ -1,0 +1,124 @@
+"""From a body's bytes to its fields. It computes, and a stranger chooses for how long: it has threads of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncGenerator, Coroutine
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, NoReturn
+
+from python_multipart.exceptions import FormParserError
+from starlette.datastructures import FormData, Headers, UploadFile
+from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
+
+from api.problems import MalformedRequestError
+from core.errors import InvalidInputError, PayloadTooLargeError
+
+JSON = "application/json"
+MULTIPART = "multipart/form-data"
+FORMS = (MULTIPART, "application/x-www-form-urlencoded")
+MAX_FORM_FIELDS = 50
+MAX_JSON_BESIDE_PICTURE = 256 * 1024  # json takes the interpreter for itself for as long as it parses
+
+
+@dataclass(frozen=True)
+class Body:
+    """What a client sent: fields as they came, `picture` as bytes (a file) or text (a data URI) among them."""
+
+    fields: dict[str, Any]
+    strict: bool
+    """Whether values have their JSON types; the values of a form are all text."""
+
+
+def parse_body(kind: str, headers: Headers, chunks: list[bytes], max_bytes: int) -> Body:
+    """Return a body of the media type `kind`; takes the chunks out of their list.
+
+    Raises MalformedRequestError, PayloadTooLargeError and InvalidInputError (a field is given twice, or is a file).
+    """
+    if kind == JSON:
+        data = b"".join(chunks)
+        chunks.clear()
+        return Body(_parse_json(data), strict=True)
+    return Body(_parse_form(kind, headers, chunks, max_bytes), strict=False)
+
+
+def _parse_json(data: bytes) -> dict[str, Any]:
+    """Return the object; a long picture is taken out first, as what is left parses at once."""
+    picture = None
+    if len(data) > MAX_JSON_BESIDE_PICTURE:
+        data, picture = _without_picture(data)
+    if len(data) > MAX_JSON_BESIDE_PICTURE:
+        limit = MAX_JSON_BESIDE_PICTURE
+        raise PayloadTooLargeError(f"the body is over the limit of {limit} bytes beside its picture", limit=limit)
+    try:
+        value = json.loads(data, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise MalformedRequestError(f"the body is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise MalformedRequestError("the body is not a JSON object")
+    if picture is not None and value.get("picture") == "":
+        value["picture"] = picture
+    return value
+
+
+def _without_picture(data: bytes) -> tuple[bytes, str | None]:
+    """Return JSON whose picture is empty, and the picture; JSON as it is if that can't be done simply."""
+    for name in islice(re.finditer(rb'"picture"', data), 2):  # the first may be somebody's prompt
+        start = data.find(b'"', name.end()) + 1
+        end = data.find(b'"', start)
+        if 0 < start < end and data[name.end() : start - 1].strip() == b":":
+            text = data[start:end].replace(rb"\/", b"/")
+            return (data, None) if b"\\" in text else (data[:start] + data[end:], text.decode("latin-1"))
+    return data, None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _parse_form(kind: str, headers: Headers, chunks: list[bytes], max_bytes: int) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    try:
+        form = _at_once(_form_parser(kind, headers, _stream(chunks), max_bytes).parse())
+    except (MultiPartException, FormParserError) as error:
+        raise MalformedRequestError(f"the form can't be read: {error}") from None
+    for name, value in form.multi_items():
+        if name in fields:
+            raise InvalidInputError(name, f"{name} is given twice")
+        fields[name] = _file(name, value) if isinstance(value, UploadFile) else value
+    return fields
+
+
+def _form_parser(
+    kind: str, headers: Headers, stream: AsyncGenerator[bytes, None], max_bytes: int
+) -> MultiPartParser | FormParser:
+    if kind != MULTIPART:
+        return FormParser(headers, stream, max_fields=MAX_FORM_FIELDS, max_part_size=max_bytes)
+    parser = MultiPartParser(headers, stream, max_files=2, max_fields=MAX_FORM_FIELDS, max_part_size=max_bytes)
+    parser.spool_max_size = max_bytes + 1  # in memory, where it is anyway
+    return parser
+
+
+async def _stream(chunks: list[bytes]) -> AsyncGenerator[bytes, None]:
+    chunks.reverse()
+    while chunks:
+        yield chunks.pop()
+
+
+def _at_once(parsing: Coroutine[Any, Any, FormData]) -> FormData:
+    """Run a parser whose stream never waits, without an event loop."""
+    try:
+        parsing.send(None)
+    except StopIteration as done:
+        form: FormData = done.value
+        return form
+    raise RuntimeError("a form's parser waits for something although all of the form is there")
+
+
+def _file(name: str, upload: UploadFile) -> bytes:
+    if name != "picture":
+        raise InvalidInputError(name, f"{name} is a file; only picture may be one")
+    with upload.file as file:
+        return file.read()
