@@ -157,7 +157,7 @@ def _accept(
     picture: bytes | None = None,
     tail_end: JobEnd | None = None,
 ) -> Submission:
-    stored, new = services.jobs.accept(spec, picture, may_exist=idempotency_key is not None)
+    stored, new = services.jobs.accept(spec, picture, shared_id=idempotency_key is not None)
     if not new:
         return _same(services, stored, spec.request_hash)
     services.jobs.announce(stored, tail_end=tail_end)

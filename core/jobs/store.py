@@ -17,7 +17,7 @@ from core.jobs.ids import job_of
 from core.jobs.nudges import Nudges
 from core.jobs.records import JobEnd, JobKind, JobSpec, JobState, JobStatus, LiveRecord, Problem
 from core.jobs.settling import Settling
-from core.jobs.sweep import sweep
+from core.jobs.sweep import nothing_left, sweep
 from core.live.store import LiveStore
 from core.storage.base import ObjectMissingError, Storage
 
@@ -42,20 +42,22 @@ class JobStore:
 
     # Acceptance
 
-    def accept(self, spec: JobSpec, picture: bytes | None = None, *, may_exist: bool = True) -> tuple[JobSpec, bool]:
+    def accept(self, spec: JobSpec, picture: bytes | None = None, *, shared_id: bool = True) -> tuple[JobSpec, bool]:
         """Write a job down for good; returns what is stored under its id, and whether that is this very spec.
 
         After it returns the job survives the loss of every process, Redis included. Raises GoneError for the id of a
-        deleted job; an id that was just drawn can't be one (`may_exist`).
+        deleted job, and StorageUnavailableError: then nothing is left behind, unless another request may have the id
+        (`shared_id`), which an id that was just drawn does not allow.
         """
-        if may_exist:
+        if shared_id:
             self._refuse_deleted(spec.id)  # before the marker, which would bring a deleted job back
         marker = keys.open_marker(spec.id, spec.created_at)
-        self.storage.put(marker, b"")
-        if picture is not None and spec.picture_key:
-            self.storage.put(spec.picture_key, picture, "image/png")
-        if self.storage.create(keys.spec(spec.id), spec.model_dump_json().encode(), "application/json"):
-            return spec, True
+        with nothing_left(self.storage, spec, shared_id=shared_id):
+            self.storage.put(marker, b"")
+            if picture is not None and spec.picture_key:
+                self.storage.put(spec.picture_key, picture, "image/png")
+            if self.storage.create(keys.spec(spec.id), spec.model_dump_json().encode(), "application/json"):
+                return spec, True
         stored = self.spec(spec.id)
         if spec.picture_key and spec.picture_key != stored.picture_key:
             self.storage.delete(spec.picture_key)

@@ -4,20 +4,18 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
 
 from core.errors import StorageUnavailableError
 from core.storage.base import ObjectInfo, ObjectMissingError
 from core.storage.key_rules import TEMPORARY, check_folder_prefix, check_key, check_prefix
 from core.storage.race import race_for_one_key
 from core.storage.signing import sign
+from core.storage.unfinished import sweep_unfinished, unfinished
 
-LEFTOVER_AGE_S = 3600
 _TRIES = 100  # each lost try means that another thread removed an empty folder just then
 
 
@@ -34,16 +32,16 @@ class FolderStorage:
             self._root = root.resolve()
             self._temporary = self._root / TEMPORARY
             self._temporary.mkdir(exist_ok=True)
-            self._sweep_leftovers()
+            sweep_unfinished(self._temporary)
 
     def put(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> None:
         path = self._path(key)
-        with _store_errors(), self._written(data) as temporary:
+        with _store_errors(), unfinished(self._temporary, data) as temporary:
             self._place(path, lambda: os.replace(temporary, path))  # noqa: PTH105 - one call for both kinds of placing
 
     def create(self, key: str, data: bytes, content_type: str = "application/octet-stream") -> bool:
         path = self._path(key)
-        with _store_errors(), self._written(data) as temporary:
+        with _store_errors(), unfinished(self._temporary, data) as temporary:
             try:
                 self._place(path, lambda: os.link(temporary, path))
             except FileExistsError:
@@ -114,19 +112,6 @@ class FolderStorage:
             raise ValueError(f"key {key!r} leads through a symbolic link")
         return path
 
-    @contextmanager
-    def _written(self, data: bytes) -> Iterator[Path]:
-        """Yield a synced temporary file with `data`; what is left of it goes at the end."""
-        temporary = self._temporary / uuid4().hex
-        try:
-            with temporary.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            yield temporary
-        finally:
-            temporary.unlink(missing_ok=True)
-
     def _place(self, path: Path, place: Callable[[], None]) -> None:
         """Give the temporary file its name, and sync every folder on the way to it, also for the loser of a race."""
         for _ in range(_TRIES):
@@ -188,12 +173,6 @@ class FolderStorage:
         status = path.stat()
         modified = datetime.fromtimestamp(status.st_mtime, UTC)
         return ObjectInfo(path.relative_to(self._root).as_posix(), status.st_size, modified)
-
-    def _sweep_leftovers(self) -> None:
-        for leftover in self._temporary.iterdir():
-            with suppress(FileNotFoundError):
-                if time.time() - leftover.stat().st_mtime > LEFTOVER_AGE_S:
-                    leftover.unlink()
 
 
 def _sync(folder: Path) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from core.clock import utc_now
-from core.errors import GoneError, NotFoundError
+from core.errors import GoneError, NotFoundError, StorageUnavailableError
+from core.jobs import keys
 from core.jobs.ids import new_job_id, tail_of
-from core.jobs.records import JobEnd, JobStatus
+from core.jobs.records import JobEnd, JobSpec, JobStatus
 from tests.support.flaky_storage import FlakyStorage
 from tests.support.job_life import Life
 
@@ -41,6 +42,54 @@ def test_of_two_pictures_under_one_id_only_the_stored_jobs_own_stays(life: Life)
 
     assert life.storage.get(f"jobs/{spec.id}/input-a.png") == b"a"
     assert life.storage.head(f"jobs/{spec.id}/input-b.png") is None
+
+
+def with_picture(life: Life) -> JobSpec:
+    spec = life.personalization()
+    return spec.model_copy(update={"picture_key": keys.picture(spec.id, "0" * 64)})
+
+
+def everything(life: Life) -> list[str]:
+    return [info.key for info in life.storage.list("")]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["not-written", "answer-lost"])
+@pytest.mark.parametrize("refused", ["open/", "input-", "job.json"])
+def test_a_request_that_storage_refuses_leaves_nothing_behind(life: Life, refused: str, after: bool) -> None:
+    def fails(call: str, key: str) -> bool:
+        return call in ("put", "create") and refused in key
+
+    flaky = life.with_storage(FlakyStorage(life.storage, fails=fails, after=after))
+    with pytest.raises(StorageUnavailableError):
+        flaky.store.accept(with_picture(life), b"a picture")
+
+    assert everything(life) == []
+
+
+def test_when_the_marker_of_a_refused_request_stays_the_job_stays_with_it(life: Life) -> None:
+    """A job without its marker would be queued for ever, should Redis forget it."""
+    spec = with_picture(life)
+    lost = FlakyStorage(life.storage, fails=lambda call, _: call == "create", after=True)
+    away = FlakyStorage(lost, fails=lambda call, _: call == "delete")
+    with pytest.raises(StorageUnavailableError, match="lost"):
+        life.with_storage(away).store.accept(spec, b"a picture")
+
+    assert everything(life) == sorted([keys.open_marker(spec.id), str(spec.picture_key), keys.spec(spec.id)])
+
+
+def test_a_refused_request_takes_nothing_from_another_one_with_its_id(life: Life) -> None:
+    """Two tries with one Idempotency-Key: the second is accepted while the first waits for storage in vain."""
+    spec = with_picture(life)
+
+    def fails(call: str, key: str) -> bool:
+        if call == "create":
+            assert life.store.accept(spec, b"a picture", shared_id=True) == (spec, True)
+        return call == "create"
+
+    with pytest.raises(StorageUnavailableError):
+        life.with_storage(FlakyStorage(life.storage, fails=fails)).store.accept(spec, b"a picture", shared_id=True)
+
+    assert everything(life) == sorted([keys.open_marker(spec.id), str(spec.picture_key), keys.spec(spec.id)])
 
 
 def test_replaying_an_ended_job_leaves_no_open_marker(life: Life) -> None:

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier
@@ -15,6 +20,7 @@ import httpx
 import pytest
 from botocore.exceptions import ConnectionClosedError
 
+from core.config import REPOSITORY
 from core.errors import ForbiddenError, StorageUnavailableError
 from core.storage import ObjectMissingError, Storage, open_storage
 from core.storage.signing import sign, verify
@@ -217,16 +223,74 @@ def test_a_folder_that_a_delete_removes_while_it_is_made_is_made_again(
     assert len(seen) > 1
 
 
-def test_a_crashed_write_is_never_seen_and_swept_after_an_hour(tmp_path: Path) -> None:
+WRITER = """
+import sys
+from pathlib import Path
+from core.storage.unfinished import unfinished
+with unfinished(Path(sys.argv[1]), b"half a pict") as path:
+    print(path.name, flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def writer_in_the_middle(folder: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    """Run another process that has written half of an object; yields it and its temporary file."""
+    command = [sys.executable, "-c", WRITER, str(folder / ".tmp")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process = subprocess.Popen(command, text=True, cwd=REPOSITORY, **pipes)
+    try:
+        assert process.stdout
+        yield process, folder / ".tmp" / process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_crashed_write_is_never_seen_and_swept_at_the_next_start_but_a_living_writers_stays(tmp_path: Path) -> None:
+    storage = open_storage(str(tmp_path), secret=SECRET)
+    with writer_in_the_middle(tmp_path) as (dead, left), writer_in_the_middle(tmp_path) as (_, living):
+        dead.kill()
+        dead.wait()
+        assert keys(storage) == []
+        assert left.exists()
+        assert keys(open_storage(str(tmp_path), secret=SECRET)) == []
+        assert not left.exists()
+        assert living.exists()
+
+
+def test_where_files_cannot_be_locked_only_old_leftovers_are_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unsupported(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr("core.storage.unfinished.fcntl.flock", unsupported)
     storage = open_storage(str(tmp_path), secret=SECRET)
     old, young = tmp_path / ".tmp" / "old", tmp_path / ".tmp" / "young"
     for leftover in (old, young):
         leftover.write_bytes(b"half a pict")
     os.utime(old, (time.time() - 3700,) * 2)
-    assert keys(storage) == []
-    assert keys(open_storage(str(tmp_path), secret=SECRET)) == []
+    storage.put("a", b"1")
+    assert keys(open_storage(str(tmp_path), secret=SECRET)) == ["a"]
     assert not old.exists()
     assert young.exists()
+
+
+def test_a_write_whose_file_is_swept_before_it_has_its_lock_begins_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage, lock, swept = open_storage(str(tmp_path), secret=SECRET), fcntl.flock, []
+
+    def late(file: Any, how: int) -> None:
+        if not swept:
+            swept.extend((tmp_path / ".tmp").iterdir())
+            swept[0].unlink()
+        lock(file, how)
+
+    monkeypatch.setattr("core.storage.unfinished.fcntl.flock", late)
+    storage.put("a", b"1")
+    assert storage.get("a") == b"1"
 
 
 def test_no_temporary_file_and_no_empty_folder_stays_behind(tmp_path: Path) -> None:
