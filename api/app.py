@@ -18,6 +18,7 @@ from api.intake.room import Tally
 from api.metrics import Metrics
 from api.middleware import RequestLog
 from api.problems import MEDIA_TYPE, ProblemDocument
+from api.readiness import Readiness
 from api.routes import files, health, home, jobs, models, submit, tails
 from api.state import AppState, LifespanState
 from api.threads import AllThreads
@@ -56,15 +57,23 @@ def _lifespan_of(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContext
     async def lifespan(app: FastAPI) -> AsyncIterator[LifespanState]:  # noqa: ARG001 - Starlette passes it
         configure_logs()
         services = await run_in_threadpool(open_services, settings)
-        redis, threads = connect_async(settings.redis_url), AllThreads()
-        watcher = Watcher(redis)
-        decoder, bodies = Decoder(settings, threads), Tally(settings.max_body_bytes_in_flight)
+        redis = connect_async(settings.redis_url)
+        watcher, threads = Watcher(redis), AllThreads()
+        state = AppState(
+            services,
+            redis,
+            watcher,
+            Metrics(services.live),
+            threads,
+            Decoder(settings, threads),
+            Tally(settings.max_body_bytes_in_flight),
+            Readiness(services, threads.probing),
+        )
         reading = asyncio.create_task(watcher.run(), name="watcher")
         services.reconciler.start()
         log.info("api.started", storage=settings.storage)
         try:
-            metrics = Metrics(services.live)
-            yield {"app_state": AppState(services, redis, watcher, metrics, threads, decoder, bodies)}
+            yield {"app_state": state}
         finally:
             await run_in_threadpool(services.reconciler.stop)
             reading.cancel()

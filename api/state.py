@@ -12,6 +12,7 @@ from fastapi import Path as PathParameter
 from api.intake.decoder import Decoder
 from api.intake.room import Tally
 from api.metrics import Metrics
+from api.readiness import Readiness
 from api.threads import AllThreads
 from api.waiting.watcher import Watcher
 from core.errors import NotFoundError
@@ -30,6 +31,7 @@ class AppState:
     threads: AllThreads
     decoder: Decoder
     bodies: Tally
+    readiness: Readiness
 
 
 class LifespanState(TypedDict):

@@ -40,7 +40,7 @@ class AllThreads:
         self.decoding = Threads("decoding", cores)  # of pictures: it computes, for a second each
         self.intake = Threads("intake", 16)  # checks and writes of new jobs: they wait for storage
         self.reading = Threads("reading", 16)  # jobs that are polled and followed
-        self.probing = Threads("probing", 2)  # what /readyz asks, and waits for no longer than it likes
+        self.probing = Threads("probing", 3)  # what /readyz asks, and waits for no longer than it likes
 
     def stop(self) -> None:
         """Take no more work of any kind."""

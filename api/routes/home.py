@@ -25,6 +25,7 @@ PAGE = """<!doctype html>
 """
 
 
+@router.head("/", response_class=HTMLResponse)
 @router.get("/", response_class=HTMLResponse)
 async def home() -> str:
     """Show where everything is."""

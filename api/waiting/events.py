@@ -95,7 +95,10 @@ class EventFeed:
             newest: list[Entry] = await bounded(self._state.redis.xrevrange(key, count=1))
             if not newest:
                 return ""
-            complete = _order(oldest[0][0]) <= _order(after) if after else await self._untrimmed()
+            if after:  # what lies behind the newest comes from another Redis, or from nowhere
+                complete = _order(oldest[0][0]) <= _order(after) <= _order(newest[0][0])
+            else:
+                complete = await self._untrimmed()
         except AWAY:
             return ""
         return None if complete else newest[0][0]

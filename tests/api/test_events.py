@@ -155,3 +155,19 @@ def test_many_streams_of_one_job_share_one_reader(
 
 def test_the_events_of_an_unknown_job_are_not_found(api: httpx.Client) -> None:
     assert api.get(f"/jobs/job_{'0' * 24}/events").status_code == 404
+
+
+@pytest.mark.parametrize("ended", [True, False], ids=["ended", "running"])
+def test_an_event_id_of_the_future_gets_a_snapshot_at_once(
+    api: httpx.Client, worker: PretendingWorker, monkeypatch: pytest.MonkeyPatch, ended: bool
+) -> None:
+    monkeypatch.setattr(events, "REREAD_S", 3600)  # nothing else would bring the snapshot
+    job_id = str(personalize(api).json()["id"])
+    attempt = worker.take(job_id)
+    if ended:
+        worker.succeed(attempt)
+    headers = {"Last-Event-ID": "9999999999999-0"}
+    with api.stream("GET", f"/jobs/{job_id}/events", headers=headers) as answer:
+        first = next(parse(answer.iter_lines()))
+    assert isinstance(first, Event)
+    assert (first.type, first.data["status"]) == ("snapshot", "succeeded" if ended else "running")
