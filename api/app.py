@@ -22,6 +22,7 @@ from api.readiness import Readiness
 from api.routes import files, health, home, jobs, models, submit, tails
 from api.state import AppState, LifespanState
 from api.threads import AllThreads
+from api.waiting.bounded import Questions
 from api.waiting.watcher import Watcher
 from core.config import Settings
 from core.live.connection import connect_async
@@ -63,6 +64,7 @@ def _lifespan_of(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContext
             services,
             redis,
             watcher,
+            Questions(),
             Metrics(services.live),
             threads,
             Decoder(settings, threads),

@@ -14,6 +14,7 @@ from api.intake.room import Tally
 from api.metrics import Metrics
 from api.readiness import Readiness
 from api.threads import AllThreads
+from api.waiting.bounded import Questions
 from api.waiting.watcher import Watcher
 from core.errors import NotFoundError
 from core.jobs.ids import is_job_id, is_tail_id
@@ -27,6 +28,7 @@ class AppState:
     services: Services
     redis: redis.asyncio.Redis
     watcher: Watcher
+    questions: Questions
     metrics: Metrics
     threads: AllThreads
     decoder: Decoder

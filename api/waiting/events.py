@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import structlog
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
@@ -13,7 +14,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from api.state import AppState
 from api.views.jobs import JobView, job_view
 from api.views.links import Links
-from api.waiting.bounded import AWAY, bounded
+from api.waiting.bounded import AWAY
 from core.errors import TailorError
 from core.jobs.records import JobStatus
 from core.live.names import events_key
@@ -39,7 +40,7 @@ async def resumes_after_the_end(state: AppState, job_id: str, last_id: str | Non
     if last_id is None or last_id == END_ID:
         return last_id == END_ID
     try:
-        newest: list[Entry] = await bounded(state.redis.xrevrange(events_key(job_id), count=1))
+        newest: list[Entry] = await state.questions.ask(lambda: state.redis.xrevrange(events_key(job_id), count=1))
     except AWAY:
         return False
     return bool(newest) and newest[0][0] == last_id and is_end(newest[0])
@@ -90,28 +91,31 @@ class EventFeed:
     async def _lost_since(self, after: str | None) -> str | None:
         """Return None if the stream holds all that came after `after`; else its newest id, or "" without a stream."""
         try:
-            key = events_key(self._job_id)
-            oldest: list[Entry] = await bounded(self._state.redis.xrange(key, count=1))
-            newest: list[Entry] = await bounded(self._state.redis.xrevrange(key, count=1))
-            if not newest:
-                return ""
-            if after:  # what lies behind the newest comes from another Redis, or from nowhere
-                complete = _order(oldest[0][0]) <= _order(after) <= _order(newest[0][0])
-            else:
-                complete = await self._untrimmed()
+            oldest, newest, info = await self._state.questions.ask(self._extent().execute)
         except AWAY:
             return ""
-        return None if complete else newest[0][0]
+        if not newest:
+            return ""
+        if after:  # what lies behind the newest comes from another Redis, or from nowhere
+            complete = _order(oldest[0][0]) <= _order(after) <= _order(newest[0][0])
+        else:  # the stream still begins where the job began
+            complete = info["entries-added"] == info["length"]
+        return None if complete else str(newest[0][0])
 
-    async def _untrimmed(self) -> bool:
-        """Tell whether the stream still begins where the job began."""
-        info: dict[str, int] = await bounded(self._state.redis.xinfo_stream(events_key(self._job_id)))
-        return info["entries-added"] == info["length"]
+    def _extent(self) -> Any:
+        """Return the question for a stream's oldest and newest entries and for what Redis counts of it."""
+        key = events_key(self._job_id)
+        asked = self._state.redis.pipeline()
+        asked.xrange(key, count=1)
+        asked.xrevrange(key, count=1)
+        asked.xinfo_stream(key)
+        return asked
 
     async def _read(self, after: str | None) -> list[Entry]:
         try:
             start = f"({after}" if after else "-"
-            entries: list[Entry] = await bounded(self._state.redis.xrange(events_key(self._job_id), start, count=BATCH))
+            key, redis = events_key(self._job_id), self._state.redis
+            entries: list[Entry] = await self._state.questions.ask(lambda: redis.xrange(key, start, count=BATCH))
         except AWAY:
             return []
         return entries

@@ -6,7 +6,7 @@ import re
 import time
 
 from api.state import AppState
-from api.waiting.bounded import AWAY, bounded
+from api.waiting.bounded import AWAY
 from core.jobs.records import JobState, JobStatus
 from core.live.names import record_key
 
@@ -37,7 +37,7 @@ async def wait_for_change(state: AppState, job_id: str, wait_s: float) -> JobSta
 async def _live_status(state: AppState, job_id: str) -> JobStatus | None:
     """Return the live record's status, which costs storage nothing; None when Redis does not say."""
     try:
-        status: str | None = await bounded(state.redis.hget(record_key(job_id), "status"))
+        status: str | None = await state.questions.ask(lambda: state.redis.hget(record_key(job_id), "status"))
     except AWAY:
         return None
     return JobStatus(status) if status else None
