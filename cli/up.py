@@ -21,9 +21,9 @@ from pydantic import ValidationError
 
 from cli.client import TailorClient
 from cli.embedded import EmbeddedRedis
-from cli.gpus import usable_gpus
 from cli.logs import LogFollower
-from cli.placement import Placement, placements
+from cli.machine.gpus import usable_gpus
+from cli.machine.placement import Placement, placements
 from cli.supervisor import Service, Supervisor
 from core.config import Settings
 from core.cpus import usable_cpus

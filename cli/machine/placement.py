@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cli.gpus import VISIBLE
+from cli.machine.gpus import VISIBLE
 from core.config import Settings
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli import up
-from cli.placement import Placement, placements
+from cli.machine.placement import Placement, placements
 from cli.up import Stack, UpError, UpOptions
 from core.config import Settings
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cli import gpus
-from cli.gpus import driver_gpus, listed_gpus, usable_gpus, visible_gpus
+from cli.machine import gpus
+from cli.machine.gpus import driver_gpus, listed_gpus, usable_gpus, visible_gpus
 
 TWO = """\
 GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-0a1b2c3d-0000-1111-2222-333344445555)

@@ -1,0 +1,1 @@
+"""What this machine has for workers, and what each of them gets."""
