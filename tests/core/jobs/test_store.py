@@ -61,7 +61,7 @@ def test_a_request_that_storage_refuses_leaves_nothing_behind(life: Life, refuse
 
     flaky = life.with_storage(FlakyStorage(life.storage, fails=fails, after=after))
     with pytest.raises(StorageUnavailableError):
-        flaky.store.accept(with_picture(life), b"a picture")
+        flaky.store.accept(with_picture(life), b"a picture", shared_id=False)
 
     assert everything(life) == []
 
