@@ -26,7 +26,7 @@ lint: venv
 
 chart: venv
 	@.venv/bin/python -m pip install --quiet -c constraints.txt -e '.[chart]'
-	@.venv/bin/python -m pytest -q tests/deployment/test_chart.py $(ARGS)
+	@.venv/bin/python -m pytest -q tests/deployment/test_chart.py tests/deployment/test_chart_scaling.py $(ARGS)
 
 venv:
 	@sh scripts/install.sh

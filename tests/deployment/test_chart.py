@@ -23,7 +23,6 @@ from tests.deployment.chart import (
     render,
     variables,
 )
-from tests.deployment.expressions import asked
 from tests.deployment.files import arguments, compose
 
 pytestmark = needs_helm
@@ -203,23 +202,6 @@ def test_every_pod_of_ours_may_reach_redis_under_a_policy() -> None:
     (rule,) = of_kind(everything, "NetworkPolicy")["demo-tailor-redis"]["spec"]["ingress"]
     allowed = rule["from"][0]["podSelector"]["matchLabels"].items()
     assert all(allowed <= template["metadata"]["labels"].items() for template in ours(everything).values())
-
-
-def test_what_scales_a_deployment_is_the_only_one_that_counts_its_replicas() -> None:
-    everything = render(EVERYTHING)
-    deployments = of_kind(everything, "Deployment")
-    scaled = {one["spec"]["scaleTargetRef"]["name"] for one in of_kind(everything, "ScaledObject").values()}
-    scaled |= {one["spec"]["scaleTargetRef"]["name"] for one in of_kind(everything, "HorizontalPodAutoscaler").values()}
-    assert scaled == {"demo-tailor-api", "demo-tailor-worker-gpu"}
-    assert {name for name, one in deployments.items() if "replicas" not in one["spec"]} == scaled
-
-
-def test_workers_are_scaled_by_series_that_metrics_gives() -> None:
-    triggers = of_kind(render(EVERYTHING), "ScaledObject")["demo-tailor-worker-gpu"]["spec"]["triggers"]
-    series = [one for trigger in triggers for one in asked(trigger["metadata"]["query"])]
-    assert {one.name for one in series} == {"tailor_jobs_queued", "tailor_engine_running_jobs"}
-    assert {one.labels for one in series} == {frozenset({"namespace"})}
-    assert all(isinstance(value, str) for trigger in triggers for value in trigger["metadata"].values())
 
 
 def test_redis_keeps_its_data_and_evicts_nothing(objects: list[dict[str, Any]]) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import httpx
@@ -23,10 +21,9 @@ from tests.deployment.expressions import (
     grouping_labels,
 )
 from tests.deployment.files import REPOSITORY
+from tests.deployment.promtool import needs_promtool, promtool
 
 EXPRESSIONS = alert_expressions() | dashboard_expressions()
-PROMTOOL = shutil.which("promtool")
-needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="no promtool (Debian: apt install prometheus)")
 
 
 @pytest.fixture(scope="session")
@@ -37,11 +34,6 @@ def series(api: httpx.Client, worker: PretendingWorker, services: Services) -> d
     engine = {"requests": {"NoiseLoss": counts, "PredictNoise": counts}, "running": 3}
     services.live.workers.beat("one", {"engine": engine}, ttl_s=60)
     return exported(api.get("/metrics").text)
-
-
-def promtool(*arguments: str | Path) -> None:
-    done = subprocess.run([str(PROMTOOL), *map(str, arguments)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", EXPRESSIONS)
