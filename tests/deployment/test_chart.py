@@ -12,7 +12,6 @@ import pytest
 from api.app import create_app
 from core.config import Settings
 from tests.deployment.chart import (
-    CHART,
     EVERYTHING,
     ChartError,
     container,
@@ -28,9 +27,6 @@ from tests.deployment.files import arguments, compose
 pytestmark = needs_helm
 VALUES = {"defaults": "", "everything": EVERYTHING}
 OWN = {"HOME"}  # beside settings
-# Settings that have a value of their own in the chart
-PLACED = {"storage", "redis_url", "s3_endpoint_url", "s3_public_endpoint_url", "s3_region", "s3_access_key"}
-PLACED |= {"s3_secret_key", "secret", "public_url", "device"}
 
 
 @pytest.fixture(params=VALUES)
@@ -65,12 +61,6 @@ def test_every_variable_is_a_setting_that_takes_the_value(
             settings = Settings(_env_file=None)
         assert settings.storage.startswith("s3://tailor")
         assert settings.redis_url == "redis://demo-tailor-redis:6379/0"
-
-
-def test_every_setting_can_be_given_and_nothing_else() -> None:
-    schema = json.loads((CHART / "values.schema.json").read_text())
-    offered = set(schema["definitions"]["settings"]["propertyNames"]["enum"])
-    assert offered == {f"TAILOR_{field.upper()}" for field in Settings.model_fields if field not in PLACED}
 
 
 def test_a_pool_overrides_what_all_have() -> None:
