@@ -1,6 +1,7 @@
 # make demo   one picture in, edits of it out: demo.png           make up     the server, until Ctrl-C
 # make test   all tests                                           make lint   ruff and mypy
 # make chart  the Helm chart, linted and rendered by Helm, its objects held against Kubernetes' schemas
+# make dist   the wheels, in dist/                                make test-images   both images built and used
 # Variables: PYTHON=/path/to/python3.12; TORCH_INDEX=the URL of PyTorch's index of CPU builds (Linux without a GPU:
 # 200 MB in place of several GB); ARGS="..." for pytest, tailor up or tailor demo.
 PYTHON ?=
@@ -8,7 +9,7 @@ TORCH_INDEX ?=
 ARGS ?=
 export PYTHON TORCH_INDEX
 
-.PHONY: demo up test lint chart venv clean
+.PHONY: demo up test test-images lint chart venv dist clean
 
 demo: venv
 	@.venv/bin/tailor demo $(ARGS)
@@ -18,6 +19,9 @@ up: venv
 
 test: venv
 	@.venv/bin/python -m pytest -q --durations=10 $(ARGS)
+
+test-images: venv
+	@.venv/bin/python -m tests.images $(ARGS)
 
 lint: venv
 	.venv/bin/ruff check .
@@ -31,6 +35,12 @@ chart: venv
 venv:
 	@sh scripts/install.sh
 
+# Two wheels: tailor, and tailor-critters with the embedded model. Made from nothing, as setuptools keeps what was deleted.
+dist: venv
+	rm -rf build models/build dist
+	.venv/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist . ./models
+	@ls -l dist
+
 clean:
-	rm -rf build dist demo demo.png *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf build models/build dist demo demo.png *.egg-info models/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

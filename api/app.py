@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import structlog
@@ -28,6 +27,7 @@ from core.config import Settings
 from core.live.connection import connect_async
 from core.logs import configure_logs
 from core.services import open_services
+from core.version import tailor_version
 
 log = structlog.get_logger()
 
@@ -41,7 +41,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """Return the API; it opens storage and Redis only when it is started."""
     app = FastAPI(
         title="Tailor",
-        version=_version(),
+        version=tailor_version(),
         description=DESCRIPTION,
         lifespan=_lifespan_of(settings or Settings()),
         responses={"default": {"description": "a problem", "content": {MEDIA_TYPE: {"schema": _problem_schema()}}}},
@@ -93,13 +93,6 @@ def _problem_schema() -> dict[str, Any]:
     fields = schema.pop("$defs")["FieldProblem"]  # inlined: the document stands in no other schema
     schema["properties"]["errors"]["anyOf"][0]["items"] = fields
     return schema
-
-
-def _version() -> str:
-    try:
-        return version("tailor")
-    except PackageNotFoundError:  # run from a checkout that was never installed
-        return "0"
 
 
 app = create_app()

@@ -19,7 +19,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bench.report import Spread, new_figure, percentile, require_plots, save_figure, show, write
 from cli.client import Job, TailorClient
-from cli.demo import PICTURE, SOURCE_PROMPT
+from cli.demo import SOURCE_PROMPT
+from cli.parts import demo_picture
 from cli.up import Stack, UpOptions, locked
 from core.jobs.records import JobStatus
 
@@ -100,7 +101,7 @@ def wait_for_running(client: TailorClient, jobs: Sequence[str], count: int) -> N
 @contextmanager
 def load(client: TailorClient, count: int) -> Iterator[list[str]]:
     """Let so many personalizations run or wait for as long as the block; yields their ids."""
-    jobs = [client.personalize(PICTURE, SOURCE_PROMPT, steps=PERSONALIZE_STEPS, seed=n).id for n in range(count)]
+    jobs = [client.personalize(demo_picture(), SOURCE_PROMPT, steps=PERSONALIZE_STEPS, seed=n).id for n in range(count)]
     try:
         yield jobs
     finally:
@@ -176,7 +177,7 @@ def main() -> None:
     options = parser.parse_args()
     require_plots()
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as (client, worker):
-        tail_id = ended(client, client.personalize(PICTURE, SOURCE_PROMPT, steps=20, seed=1)).tail_id
+        tail_id = ended(client, client.personalize(demo_picture(), SOURCE_PROMPT, steps=20, seed=1)).tail_id
         edit_seconds(client, tail_id, 2)  # warm
         rows = measure(client, worker, tail_id, loads=options.loads, slots=options.slots, edits=options.edits)
     cells = [

@@ -19,11 +19,11 @@ from rich.console import Console
 
 from cli.client import ClientError, Job, TailorClient
 from cli.contact_sheet import Tile, contact_sheet
+from cli.parts import demo_picture, require_worker
 from cli.progress import JobProgress
-from cli.up import REPOSITORY, Stack, UpError, UpOptions, locked
+from cli.up import Stack, UpError, UpOptions, locked
 from core.jobs.records import JobStatus
 
-PICTURE = REPOSITORY / "samples" / "dog.png"
 SOURCE_PROMPT = "a standing dog on the grass"  # what it says of the scene the tail need not learn
 # Other poses, other places, styles, and all three at once.
 EDITS = (
@@ -46,6 +46,7 @@ BEAT_S = 7  # a worker tells its figures every five seconds
 class Demo:
     """One run: what it made, and how long each stage took."""
 
+    picture: Path
     folder: Path
     out: Path
     console: Console
@@ -81,19 +82,19 @@ class Demo:
 
     def _make(self, client: TailorClient) -> None:
         with self._stage("personalize"):
-            learned = client.personalize(PICTURE, SOURCE_PROMPT, seed=SEED)
+            learned = client.personalize(self.picture, SOURCE_PROMPT, seed=SEED)
             self._follow(client, {learned.id: f'personalize "{SOURCE_PROMPT}"'})
         with self._stage(f"{len(EDITS)} edits, sent at once"):
             sent = {client.edit(learned.tail_id, prompt, seed=SEED).id: prompt for prompt in EDITS}
             edits = self._follow(client, {job_id: f'edit "{prompt}"' for job_id, prompt in sent.items()})
-        tiles = [Tile(Image.open(PICTURE), f"the picture: {SOURCE_PROMPT}")]
+        tiles = [Tile(Image.open(self.picture), f"the picture: {SOURCE_PROMPT}")]
         tiles += [Tile(_picture(client, job), prompt) for job, prompt in zip(edits, EDITS, strict=True)]
         contact_sheet(tiles).save(self.out)
         rows, calls = self._batches(client, 2 * sum(job.steps for job in edits))
         self._say(
             f"mean batch size of the edits: {rows / max(calls, 1):.2f} ({rows:.0f} rows in {calls:.0f} UNet calls)"
         )
-        self._say("the same with curl:\n" + curl_commands(client.url, learned, edits[0]))
+        self._say("the same with curl:\n" + curl_commands(client.url, self.picture, learned, edits[0]))
 
     def _batches(self, client: TailorClient, expected_rows: int) -> tuple[float, float]:
         deadline = time.monotonic() + BEAT_S
@@ -124,9 +125,14 @@ class Demo:
 
 
 def run_demo(folder: Path, out: Path) -> None:
-    """Run the demo with its server's data in `folder`, and write the contact sheet to `out`."""
+    """Run the demo with its server's data in `folder`, and write the contact sheet to `out`.
+
+    Raises UpError, MissingPartError or ClientError.
+    """
+    require_worker()
+    picture = demo_picture()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    Demo(folder, out, Console(highlight=False, soft_wrap=True)).run()
+    Demo(picture, folder, out, Console(highlight=False, soft_wrap=True)).run()
 
 
 def edit_batches(metrics: str) -> tuple[float, float]:
@@ -140,13 +146,13 @@ def edit_batches(metrics: str) -> tuple[float, float]:
     return counts["rows"], counts["calls"]
 
 
-def curl_commands(url: str, learned: Job, edited: Job) -> str:
+def curl_commands(url: str, picture: Path, learned: Job, edited: Job) -> str:
     """Return the commands that do with curl what the demo did."""
     body = f'{{"tail_id": "{learned.tail_id}", "prompt": "{next(iter(EDITS))}", "seed": {SEED}}}'
     return "\n".join(
         f"  {line}"
         for line in (
-            f"curl {url}/personalize -F picture=@{PICTURE} -F 'prompt={SOURCE_PROMPT}' -F seed={SEED}",
+            f"curl {url}/personalize -F picture=@{picture} -F 'prompt={SOURCE_PROMPT}' -F seed={SEED}",
             f"curl -H 'Prefer: wait=30' {url}/jobs/{learned.id}",
             f"curl {url}/edit -H 'Content-Type: application/json' -d '{body}'",
             f"curl -H 'Prefer: wait=30' {url}/jobs/{edited.id}",

@@ -18,9 +18,11 @@ from rich.console import Console
 
 from cli.client import DEFAULT_URL, ClientError, Job, TailorClient, UnreachableError
 from cli.demo import run_demo
+from cli.parts import MissingPartError
 from cli.progress import JobProgress, state_of
 from cli.up import UpError, UpOptions, read_server_file, run_until_stopped
 from core.jobs.records import JobStatus
+from core.version import tailor_version
 
 DEFAULT_DATA = Path("data")
 
@@ -32,6 +34,14 @@ app = typer.Typer(
     epilog="Exit codes: 0 done; 1 the job failed or was canceled; 2 wrong usage or a refused request; "
     "3 no server answers; 130 Ctrl-C.",
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tailor {tailor_version()}")
+        raise typer.Exit
+
+
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Url = Annotated[
@@ -45,6 +55,16 @@ Seed = Annotated[int | None, typer.Option(min=0, help="Makes a result repeatable
 def main() -> None:
     """Run the command line."""
     app()
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Take what stands before a command."""
 
 
 @app.command()
@@ -61,7 +81,7 @@ def up(
 
     try:
         run_until_stopped(UpOptions(data.resolve(), host, port, workers), lambda line: show("tailor", line), show)
-    except UpError as error:
+    except (UpError, MissingPartError) as error:
         _fail(str(error), 3)
 
 
@@ -73,7 +93,7 @@ def demo(
     """Learn a sample picture and make edits of it, with a server of its own that is stopped afterwards."""
     try:
         run_demo(data.resolve(), out)
-    except (UpError, UnreachableError) as error:
+    except (UpError, MissingPartError, UnreachableError) as error:
         _fail(str(error), 3)
     except ClientError as error:
         _fail(str(error), 1)

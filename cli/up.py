@@ -24,11 +24,12 @@ from cli.embedded import EmbeddedRedis
 from cli.logs import LogFollower
 from cli.machine.gpus import usable_gpus
 from cli.machine.placement import Placement, placements
+from cli.parts import require_worker
 from cli.supervisor import Service, Supervisor
 from core.config import Settings
 from core.cpus import usable_cpus
+from core.shipped import CODE
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 SERVER_FILE = "server.json"
 ORPHANS_S = 90  # longer than all services together are given to end
 Say = Callable[[str], None]
@@ -111,12 +112,14 @@ class Stack:
             "PYTHONUNBUFFERED": "1",
             # Torch's threads sleep while they wait: spinning ones take the cores from the API and from each other.
             "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive"),
-            "PYTHONPATH": os.pathsep.join(filter(None, (str(REPOSITORY), os.environ.get("PYTHONPATH")))),
         }
         logs = self.data / "logs"
-        uvicorn = ["-m", "uvicorn", "api.app:app", "--host", self._options.host, "--port", str(port)]
-        api = [sys.executable, *uvicorn, "--timeout-graceful-shutdown", "5", "--no-access-log"]
-        worker = [sys.executable, "-m", "worker"]
+        # -P, and uvicorn's --app-dir: our packages are the ones that lie beside this one, never folders of the same
+        # names where this was typed.
+        python = [sys.executable, "-P", "-m"]
+        uvicorn = ["uvicorn", "--app-dir", str(CODE), "api.app:app", "--host", self._options.host, "--port", str(port)]
+        api = [*python, *uvicorn, "--timeout-graceful-shutdown", "5", "--no-access-log"]
+        worker = [*python, "worker"]
         return [
             Service("redis", self._redis.command, logs / "redis.log", is_up=self._redis.answers, start_timeout_s=120),
             *(
@@ -211,7 +214,8 @@ def claim_port(host: str, port: int) -> int:
 
 
 def run_until_stopped(options: UpOptions, say: Say, show_log: Callable[[str, str], None]) -> None:
-    """Bring everything up and keep it up until SIGINT, SIGTERM or SIGHUP. Raises UpError."""
+    """Bring everything up and keep it up until SIGINT, SIGTERM or SIGHUP. Raises UpError or MissingPartError."""
+    require_worker()
     with locked(options.data, say) as lock:
         stack = Stack(options, lock, say, show_log)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

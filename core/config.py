@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from core.shipped import CODE, embedded_model
+
 EMBEDDED_MODEL = "critters"
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = CODE  # where the checkout's other files are found from
+INSTALL_CRITTERS = "install the wheel of tailor-critters, the embedded model, from where tailor's own came"
+
+
+class NoModelError(Exception):
+    """There is nothing to load; the message says in one line what to do."""
 
 
 class Settings(BaseSettings):
@@ -85,12 +91,24 @@ class Settings(BaseSettings):
 
     @cached_property
     def model_locations(self) -> dict[str, str]:
-        """Every configured model's name and location; the default model comes first."""
+        """Every served model's name and location; the default model comes first.
+
+        The embedded one is among them even where its location is empty, as the API's image has no weights.
+        """
         pairs = (pair.partition("=") for pair in self.models.split(",") if pair.strip())
         named = {name.strip(): location.strip() for name, _, location in pairs}
-        return (
-            named if EMBEDDED_MODEL in named else named | {EMBEDDED_MODEL: str(REPOSITORY / "models" / EMBEDDED_MODEL)}
-        )
+        return named if EMBEDDED_MODEL in named else named | {EMBEDDED_MODEL: str(embedded_model() or "")}
+
+    @property
+    def loadable_models(self) -> dict[str, str]:
+        """The models that a process here can load: all of them, or those without the embedded one, which is optional.
+
+        Raises NoModelError when none is left.
+        """
+        found = {name: location for name, location in self.model_locations.items() if location}
+        if not found:
+            raise NoModelError(f"no model to load: {INSTALL_CRITTERS}, or name models of your own in TAILOR_MODELS")
+        return found
 
     @property
     def default_model(self) -> str:

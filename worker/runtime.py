@@ -47,7 +47,7 @@ class Runtime:
         self.worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
         self.engine = Engine(max_batch=settings.max_batch, num_threads=settings.threads or usable_cpus())
         self.cache = ModelCache(
-            settings.model_locations, budget_bytes=settings.model_memory_mb * 2**20, load=self._load_backbone
+            settings.loadable_models, budget_bytes=settings.model_memory_mb * 2**20, load=self._load_backbone
         )
         self.served = ServedModels(self.cache)
         self.consumption = Consumption()

@@ -7,7 +7,8 @@ from prometheus_client.registry import Collector
 
 from api.metrics import engine_gauges
 from cli.contact_sheet import MARGIN, TILE, Tile, contact_sheet
-from cli.demo import EDITS, PICTURE, edit_batches
+from cli.demo import EDITS, edit_batches
+from cli.parts import demo_picture
 
 ENGINES = [
     {"requests": {"PredictNoise": {"calls": 10, "rows": 80}, "NoiseLoss": {"calls": 100, "rows": 100}}},
@@ -40,6 +41,6 @@ def test_the_sheet_shows_every_picture_at_256_pixels_whatever_its_size() -> None
 
 
 def test_the_sample_picture_and_at_least_four_edits_are_there() -> None:
-    with Image.open(PICTURE) as picture:
+    with Image.open(demo_picture()) as picture:
         assert picture.format == "PNG"
     assert len(set(EDITS)) >= 4

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache
 from importlib.metadata import version
 from typing import Any
 
 from core.jobs.records import JobSpec
+from core.version import tailor_version
 
-
-@cache
-def versions() -> dict[str, str]:
-    """Return the versions of the libraries that a result depends on."""
-    return {name: version(name) for name in ("tailor", "torch", "diffusers", "transformers")}
+# What a result depends on. Read when a worker starts: one that lacks a part must not come up and fail every job.
+VERSIONS = {"tailor": tailor_version()} | {name: version(name) for name in ("torch", "diffusers", "transformers")}
 
 
 def receipt(spec: JobSpec, *, tail_sha256: str, device: str, dtype: str) -> dict[str, Any]:
@@ -29,5 +26,5 @@ def receipt(spec: JobSpec, *, tail_sha256: str, device: str, dtype: str) -> dict
         "tail_sha256": tail_sha256,
         "device": device,
         "dtype": dtype,
-        "versions": versions(),
+        "versions": VERSIONS,
     }
