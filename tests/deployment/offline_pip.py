@@ -100,7 +100,7 @@ class Links:
 def _needs(found: Distribution, extras: set[str]) -> list[Requirement]:
     environments = [dict(default_environment()) | {"extra": extra} for extra in ("", *extras)]
     needed = map(Requirement, found.requires or ())
-    return [each for each in needed if not each.marker or any(map(each.marker.evaluate, environments))]
+    return [each for each in needed if not each.marker or any(each.marker.evaluate(one) for one in environments)]
 
 
 def _lines(file: Path | None) -> list[str]:

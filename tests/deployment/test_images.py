@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -62,7 +63,7 @@ class Running:
         except (httpx.TransportError, ValueError, KeyError):
             return False
 
-    def succeeded(self, answer: httpx.Response) -> dict[str, object]:
+    def succeeded(self, answer: httpx.Response) -> dict[str, Any]:
         """Wait for the end of the job that was sent; returns it."""
         assert answer.status_code == 202, answer.text
         job = answer.json()
