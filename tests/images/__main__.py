@@ -33,13 +33,14 @@ def main() -> None:
     """Run it all; exit code 1 when something does not hold, 3 when nothing here builds images."""
     parser = argparse.ArgumentParser(prog="make test-images", description=__doc__)
     parser.add_argument("--builder", choices=["docker", "podman", "buildah"], help="default: the first that works")
+    parser.add_argument("--no-build", action="store_true", help="take Tailor's images as the last run left them")
     parser.add_argument("--if-possible", action="store_true", help="say so and end well where nothing builds images")
     parser.add_argument("--store", type=Path, default=REPOSITORY / "out" / "images", help="keeps bases between runs")
     asked = parser.parse_args()
     began = time.monotonic()
     try:
         asked.store.mkdir(parents=True, exist_ok=True)
-        run(find_builder(asked.store.resolve(), asked.builder), asked.store.resolve())
+        run(find_builder(asked.store.resolve(), asked.builder), asked.store.resolve(), is_built=asked.no_build)
     except CannotRunError as error:
         say(f"the images were not tested: {error}")
         sys.exit(0 if asked.if_possible else 3)
@@ -49,18 +50,20 @@ def main() -> None:
     say(f"{time.monotonic() - began:6.1f} s  in all: the images work")
 
 
-def run(builder: Builder, store: Path) -> None:
+def run(builder: Builder, store: Path, *, is_built: bool) -> None:
     """Build and try. Raises ImagesError or CannotRunError."""
     say(f"with {' '.join(builder.program)}")
     services = read_services(_variables(builder))
     with tempfile.TemporaryDirectory(prefix="tailor-images-") as folder:
-        sizes = build(builder, services, store, Path(folder))
+        sizes = build(builder, services, store, Path(folder), is_built=is_built)
         with ExitStack() as stack:
             start = _starter(builder, services, Path(folder), stack)
             Trial(services, sizes, start, say).run()
 
 
-def build(builder: Builder, services: dict[str, Service], store: Path, folder: Path) -> dict[str, float]:
+def build(
+    builder: Builder, services: dict[str, Service], store: Path, folder: Path, *, is_built: bool
+) -> dict[str, float]:
     """Have all images in the store; returns how many MB ours have."""
     sizes: dict[str, float] = {}
     base = image("Dockerfile.api").base
@@ -75,7 +78,10 @@ def build(builder: Builder, services: dict[str, Service], store: Path, folder: P
             say(f"          {service.image}" + (": a stand-in, the same server from PyPI" if stands_in else ""))
             continue
         taken = args if name == "worker" else {}
-        seconds = builder.build(service.image, REPOSITORY / service.dockerfile, REPOSITORY, taken, mounts)
+        began = time.monotonic()
+        if not (is_built and builder.has(service.image)):
+            builder.build(service.image, REPOSITORY / service.dockerfile, REPOSITORY, taken, mounts)
+        seconds = time.monotonic() - began
         size = builder.size_mb(service.image)
         beyond = size - builder.size_mb(base)
         say(f"{seconds:6.1f} s  for {service.dockerfile}: {size:.0f} MB, {beyond:.0f} of them beyond the base")

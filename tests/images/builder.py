@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,17 +38,15 @@ class Builder:
 
     def build(
         self, tag: str, dockerfile: Path, context: Path, args: dict[str, str], mounts: list[tuple[Path, str]]
-    ) -> float:
-        """Build an image; returns the seconds that it took. Docker can't mount: its pip sees the public index only."""
+    ) -> None:
+        """Build an image. Docker can't mount while it builds: its pip knows nothing of this machine's settings."""
         command = [*self.program, "build", "--file", str(dockerfile), "--tag", tag]
         command += [f"--build-arg={name}={value}" for name, value in args.items()]
         if self.name != "docker":
             command += ["--format", "docker", "--pull-never" if self.name == "buildah" else "--pull=never"]
             command += [f"--volume={source}:{target}:ro" for source, target in mounts]
             command += ["--isolation", "chroot"] if self.name == "buildah" else ["--network", "host"]
-        began = time.monotonic()
         output(*command, str(context), timeout_s=BUILD_S)
-        return time.monotonic() - began
 
     def has(self, tag: str) -> bool:
         """Whether the store holds an image."""

@@ -100,8 +100,8 @@ class ChrootContainer:
         return self._process.poll() is None
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a program inside, as the image's user."""
-        enter = ["nsenter", f"--target={self._first()}", "--mount", "--pid", "--uts", "--ipc", "--root"]
+        """Run a program inside, as the image's user; fails like one that fails where nothing runs yet."""
+        enter = ["nsenter", f"--target={self._first() or ''}", "--mount", "--pid", "--uts", "--ipc", "--root"]
         who = [f"--setuid={self._uid}", f"--setgid={self._gid}"]
         return subprocess.run(
             [*enter, *who, *self._environment(), *command],
@@ -111,7 +111,9 @@ class ChrootContainer:
     def stop(self) -> tuple[int, float]:
         """Send SIGTERM and wait for the end, for the service's grace period; returns exit code and seconds."""
         began = time.monotonic()
-        os.kill(self._first(), signal.SIGTERM)
+        if (first := self._first()) is None:
+            raise ImagesError(f"{self.plan.name} has ended\n{self.log()[-3000:]}")
+        os.kill(first, signal.SIGTERM)
         try:
             code = self._process.wait(timeout=self.plan.service.grace_s)
         except subprocess.TimeoutExpired:
@@ -127,12 +129,13 @@ class ChrootContainer:
         """Return what it printed."""
         return self._log.read_text(errors="replace")
 
-    def _first(self) -> int:
-        """Return its first process' id, as this machine counts."""
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        if not children:
-            raise ImagesError(f"{self.plan.name} has ended\n{self.log()[-3000:]}")
-        return int(children[0])
+    def _first(self) -> int | None:
+        """Return its first process' id, as this machine counts; None before it has begun and after it has ended."""
+        try:
+            children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        except OSError:
+            return None
+        return int(children[0]) if children else None
 
     def _environment(self) -> list[str]:
         """Return what starts a program with the image's and the service's variables, in the image's folder."""

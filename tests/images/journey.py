@@ -31,7 +31,7 @@ class Journey:
             answer = self.client.get("/readyz").json()
         except (httpx.TransportError, ValueError):
             return False
-        return bool(answer.get("ready") and answer.get("models"))
+        return bool(answer.get("redis") and answer.get("workers") and answer.get("models"))
 
     def personalize(self, picture: bytes, **fields: Any) -> dict[str, Any]:
         """Send a picture; returns the job."""
