@@ -247,5 +247,5 @@ class JobStore:
         self._cached_spec.cache_clear()
 
     def forget(self, job_id: str) -> None:
-        """Take a job that storage does not know out of Redis; should it only seem so, its marker brings it back."""
+        """Take a job that storage does not know out of Redis; if that is wrong, its marker brings it back."""
         self.live.open_jobs.forget(job_id)

@@ -72,9 +72,11 @@ def test_when_the_marker_of_a_refused_request_stays_the_job_stays_with_it(life: 
     lost = FlakyStorage(life.storage, fails=lambda call, _: call == "create", after=True)
     away = FlakyStorage(lost, fails=lambda call, _: call == "delete")
     with pytest.raises(StorageUnavailableError, match="lost"):
-        life.with_storage(away).store.accept(spec, b"a picture")
+        life.with_storage(away).store.accept(spec, b"a picture", shared_id=False)
 
-    assert everything(life) == sorted([keys.open_marker(spec.id), str(spec.picture_key), keys.spec(spec.id)])
+    assert everything(life) == sorted(
+        [keys.open_marker(spec.id, spec.created_at), str(spec.picture_key), keys.spec(spec.id)]
+    )
 
 
 def test_a_refused_request_takes_nothing_from_another_one_with_its_id(life: Life) -> None:
@@ -89,7 +91,9 @@ def test_a_refused_request_takes_nothing_from_another_one_with_its_id(life: Life
     with pytest.raises(StorageUnavailableError):
         life.with_storage(FlakyStorage(life.storage, fails=fails)).store.accept(spec, b"a picture", shared_id=True)
 
-    assert everything(life) == sorted([keys.open_marker(spec.id), str(spec.picture_key), keys.spec(spec.id)])
+    assert everything(life) == sorted(
+        [keys.open_marker(spec.id, spec.created_at), str(spec.picture_key), keys.spec(spec.id)]
+    )
 
 
 def test_replaying_an_ended_job_leaves_no_open_marker(life: Life) -> None:

@@ -42,7 +42,7 @@ def test_progress_that_is_no_number_reaches_neither_the_record_nor_the_events(li
 
     life.live.records.progress(spec.id, attempt.number, fields)
 
-    record = life.live.records.read(spec.id)
+    record = life.live.records.read(spec)
     assert record is not None
     assert (record.step, record.steps, record.loss) == (1, 9, None)
     told = [event for event in events(life, spec.id) if "step" in event]
@@ -56,7 +56,7 @@ def test_a_step_without_a_loss_leaves_the_smoothed_loss_as_it_was(life: Life) ->
     progress = Progress(attempt, life.claims(), checkpoint_s=60)
     for report in (Report(1, 3, 0.5), Report(2, 3, None), Report(3, 3, None)):
         progress.note(report)
-    record = life.live.records.read(spec.id)
+    record = life.live.records.read(spec)
     assert record is not None
     assert (record.step, record.loss) == (3, 0.5)
 
