@@ -52,12 +52,14 @@ class Supervisor:
         *,
         changed: Callable[[], None] = lambda: None,
         watchdog_fds: tuple[int, ...] = (),
+        longest_delay_s: float = LONGEST_DELAY_S,
     ) -> None:
         """Plan it; `changed` is called after each change of `pids`, the watchdog keeps `watchdog_fds` open."""
         self._children = [_Child(service) for service in services]
         self._say = say
         self._changed = changed
         self._watchdog_fds = watchdog_fds
+        self._longest_delay_s = longest_delay_s
         self._stopping = threading.Event()
         self._watchdog: subprocess.Popen[bytes] | None = None
 
@@ -136,7 +138,7 @@ class Supervisor:
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         name, log = child.service.name, child.service.log
         self._say(f"{name} ended ({how}); it starts again in {child.delay_s:g} s; its log is {log}")
-        child.delay_s = min(child.delay_s * 2, LONGEST_DELAY_S)
+        child.delay_s = min(child.delay_s * 2, self._longest_delay_s)
 
     def _end(self, child: _Child) -> None:
         if child.process is None:

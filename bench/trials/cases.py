@@ -37,7 +37,7 @@ def cases(split: str, count: int) -> list[Case]:
 
 
 def _case(number: int, seed: int) -> Case:
-    rng = random.Random(seed)  # noqa: S311 - drawings, no secrets
+    rng = random.Random(seed)
     who = random_identity(rng)
     source = random_setting(who, rng)
     while source.style == "sketch":  # it shows no colors, so nobody could learn them from it
