@@ -2,6 +2,7 @@
 # make test   all tests                                           make lint   ruff and mypy
 # make chart  the Helm chart, linted and rendered by Helm, its objects held against Kubernetes' schemas
 # make dist   the wheels, in dist/                                make test-images   both images built and used
+# make faults breaks a running fleet again and again, and counts what was lost: most of an hour
 # Variables: PYTHON=/path/to/python3.12; TORCH_INDEX=the URL of PyTorch's index of CPU builds (Linux without a GPU:
 # 200 MB in place of several GB); ARGS="..." for pytest, tailor up or tailor demo.
 PYTHON ?=
@@ -9,7 +10,7 @@ TORCH_INDEX ?=
 ARGS ?=
 export PYTHON TORCH_INDEX
 
-.PHONY: demo up test test-images lint chart venv dist clean
+.PHONY: demo up test test-images lint faults chart venv dist clean
 
 demo: venv
 	@.venv/bin/tailor demo $(ARGS)
@@ -22,6 +23,9 @@ test: venv
 
 test-images: venv
 	@.venv/bin/python -m tests.images $(ARGS)
+
+faults: venv
+	@.venv/bin/python -m bench.faults --faults 200 --jobs 300 $(ARGS)
 
 lint: venv
 	.venv/bin/ruff check .

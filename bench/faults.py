@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -24,7 +26,7 @@ from bench.fault.fleet import WORKERS, Fleet
 from bench.fault.http import Apis
 from bench.fault.kinds import OF_S3, Kind, plan, possible
 from bench.fault.ledger import Ledger
-from bench.fault.recovery import History, killer_cases, recoveries
+from bench.fault.recovery import History, killer_cases
 from bench.fault.servers import FolderStore, S3Store
 from bench.fault.strikes import Strike, Striker
 from bench.fault.tables import details, rows, show_all
@@ -91,7 +93,7 @@ def _work(options: Options, fleet: Fleet, disk: SmallDisk | None, kinds: set[Kin
     found = audit(ledger, apis, storage, fleet.store)
     history = History(storage, [entry.id for entry in ledger.accepted()])
     workers = [life for name in WORKERS for life in fleet.lives(name)]
-    made = rows(strikes, found, recoveries(strikes, history, workers))
+    made = rows(strikes, found, history, workers)
     cases = killer_cases(strikes, history, workers, storage)
     accepted = len(ledger.accepted())
     title = (
@@ -167,6 +169,8 @@ def _parsed() -> argparse.Namespace:
 def main() -> None:
     """Run it as the command line says."""
     given = _parsed()
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell makes what it starts in the background ignore SIGINT
+        signal.signal(number, lambda *_: sys.exit("interrupted"))
     chosen = {name: value for name, value in vars(given).items() if name not in ("data", "out")}
     options = Options(**chosen | {"steps": tuple(given.steps), "only": tuple(given.only)})
     with tempfile.TemporaryDirectory(prefix="tailor-faults-") as folder:

@@ -53,7 +53,7 @@ def _was_over(mine: Claim, claims: Sequence[Claim], broken_at: float) -> bool:
     return any(claim.number > mine.number and claim.at <= broken_at for claim in claims)
 
 
-def recoveries(strikes: Sequence[Strike], history: History, workers: Sequence[Life]) -> dict[Kind, list[float]]:
+def recovery_times(strikes: Sequence[Strike], history: History, workers: Sequence[Life]) -> dict[Kind, list[float]]:
     """Return the seconds to each next claim, by the kind of fault."""
     found: dict[Kind, list[float]] = {}
     for strike in strikes:

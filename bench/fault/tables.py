@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bench.fault.audit import Findings
+from bench.fault.fleet import Life
 from bench.fault.kinds import Kind
-from bench.fault.recovery import KillerCase
+from bench.fault.recovery import History, KillerCase, recovery_times
 from bench.fault.strikes import Strike
 from bench.report import percentile, show
 
@@ -40,9 +41,10 @@ class Row:
         return [*counts, len(seconds) or "", *shown]
 
 
-def rows(strikes: Sequence[Strike], found: Findings, recoveries: dict[Kind, list[float]]) -> list[Row]:
+def rows(strikes: Sequence[Strike], found: Findings, history: History, workers: Sequence[Life]) -> list[Row]:
     """Return a row for each kind that was carried out, and one for all."""
-    last = {job_id: strike.kind for strike in strikes for job_id in strike.hit}
+    recoveries = recovery_times(strikes, history, workers)
+    last = _last_faults(strikes, history)
     made = []
     for kind in Kind:
         mine = [strike for strike in strikes if strike.kind is kind]
@@ -52,6 +54,15 @@ def rows(strikes: Sequence[Strike], found: Findings, recoveries: dict[Kind, list
     every = tuple(seconds for kind in recoveries.values() for seconds in kind)
     wrong = {*found.lost, *found.doubled, *found.failed, *found.leaked}
     return [*made, _row(ALL, strikes, found, wrong, every)]
+
+
+def _last_faults(strikes: Sequence[Strike], history: History) -> dict[str, Kind]:
+    """Return what hit each job last; one that ended while a fault lasted was hit by it, too."""
+    last: dict[str, Kind] = {}
+    for strike in strikes:
+        during = [job for job, ended in history.ended.items() if ended and strike.at <= ended <= strike.until]
+        last |= dict.fromkeys([*strike.hit, *during], strike.kind)
+    return last
 
 
 def _row(name: str, strikes: Sequence[Strike], found: Findings, jobs: set[str], recoveries: tuple[float, ...]) -> Row:
