@@ -37,6 +37,10 @@ class RedisServer:
         """Let the next start delete all data first: a supervisor is too quick for anybody else to do it."""
         self._wipe.touch()
 
+    def is_up(self) -> bool:
+        """Tell whether it answers."""
+        return self._redis.answers()
+
     def flush(self) -> None:
         """Delete all data."""
         with self._redis.client() as client:

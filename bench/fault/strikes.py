@@ -83,7 +83,7 @@ class Striker:
     # Moments
 
     def _wait_until_up(self) -> None:
-        self._wait(lambda: all(self.fleet.is_ready(name) for name in WORKERS), UP_S)
+        self._wait(lambda: self.fleet.redis.is_up() and all(self.fleet.is_ready(name) for name in WORKERS), UP_S)
 
     def _wait(self, happened: Callable[[], bool], most_s: float) -> bool:
         end = min(self.until, time.monotonic() + most_s)
