@@ -37,6 +37,11 @@ class RedisServer:
         """Let the next start delete all data first: a supervisor is too quick for anybody else to do it."""
         self._wipe.touch()
 
+    @property
+    def direct_url(self) -> str:
+        """Its address past the proxy."""
+        return self._redis.url
+
     def is_up(self) -> bool:
         """Tell whether it answers."""
         return self._redis.answers()
@@ -81,11 +86,11 @@ class S3Store:
         self._ports = _free_ports(8)
         self.proxy = Proxy((HOST, self._ports[0]))
 
-    def environment(self) -> dict[str, str]:
-        """Return what Tailor's processes must know: they go through the proxy."""
+    def environment(self, *, direct: bool = False) -> dict[str, str]:
+        """Return what Tailor's processes must know: they go through the proxy unless it is left out."""
         return {
             "TAILOR_STORAGE": f"s3://{BUCKET}",
-            "TAILOR_S3_ENDPOINT_URL": f"http://{HOST}:{self.proxy.port}",
+            "TAILOR_S3_ENDPOINT_URL": f"http://{HOST}:{self._ports[0] if direct else self.proxy.port}",
             "TAILOR_S3_ACCESS_KEY": ACCESS_KEY,
             "TAILOR_S3_SECRET_KEY": SECRET_KEY,
         }

@@ -1,0 +1,1 @@
+"""A fleet whose engines only sleep: what the control plane costs when nothing is computed."""
