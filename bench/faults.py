@@ -123,9 +123,9 @@ def _strike(options: Options, striker: Striker, kinds: set[Kind], until: float) 
 @contextmanager
 def _store(options: Options, data: Path) -> Iterator[tuple[FolderStore | S3Store, SmallDisk | None]]:
     data.mkdir(parents=True, exist_ok=True)
-    wants_disk = options.storage == "folder"
+    wants_disk = options.storage == "folder" and (not options.only or Kind.DISK_FULL.name in options.only)
     with small_disk(data / "disk") if wants_disk else nullcontext() as disk:
-        yield (FolderStore(data / "disk" / "storage") if wants_disk else S3Store(data / "s3")), disk
+        yield (S3Store(data / "s3") if options.storage == "s3" else FolderStore(data / "disk" / "storage")), disk
 
 
 def _kinds(options: Options, disk: SmallDisk | None) -> tuple[set[Kind], dict[Kind, str]]:

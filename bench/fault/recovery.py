@@ -81,7 +81,9 @@ def killer_cases(
         end = end_of(storage, killer)
         reason = end.error.type if end and end.error else (end.status if end else "not ended")
         beside = [seconds for seconds in ends if seconds > 0]
-        found.append(KillerCase(str(reason), len(deaths), len(beside), max(beside, default=None)))
+        found.append(
+            KillerCase(str(reason), len(history.claims.get(killer, [])), len(beside), max(beside, default=None))
+        )
     return found
 
 

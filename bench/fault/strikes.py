@@ -24,6 +24,7 @@ INNOCENTS = 7
 MOMENT_S = 10.0  # how long to wait for a moment at which a fault hits something
 LOOK_S = 0.2
 UP_S = 60.0  # a process that is not up again after so long is waited for no more
+KILLER_S = 90.0  # how long the ends of a killer and its neighbors are waited for before something else is broken
 RECOVERY_S = 25.0  # and a lease: how long after a worker's death nothing else is broken, so that recovery shows
 
 
@@ -189,7 +190,7 @@ class Striker:
         self._wait(lambda: self.fleet.pid(name) not in (pid, None), UP_S)
 
     def _killer(self, fault: Fault) -> list[str]:
-        """Send seven innocent jobs and, once they run, one that kills its worker; wait for all their ends."""
+        """Send seven innocent jobs and, once they run, one that kills its worker; wait for their ends for a while."""
         draw = random.Random(f"killer {fault.number}")
         tail = next((e for e in self.ledger.all() if e.path == "/personalize" and e.status == "succeeded"), None)
         if tail is None or tail.ended is None:
@@ -199,7 +200,7 @@ class Striker:
         self._wait(lambda: all(claims_of(self.storage, job_id) for job_id in ids), MOMENT_S)
         killer = self.traffic.edit(draw, tail.ended["tail_id"], "killer", DEADLY_PROMPT)
         self.traffic.send([killer])
-        self.traffic.see_through([killer, *innocents])
+        self.traffic.see_through_meanwhile([killer, *innocents], KILLER_S)
         return [killer.id, *ids]
 
     @staticmethod

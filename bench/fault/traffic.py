@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from bench.fault.http import Apis, OutOfTimeError
 from bench.fault.ledger import Entry, Ledger, Role
@@ -58,6 +59,17 @@ class Traffic:
             job = self.apis.follow(entry)
             if job["status"] == "succeeded" and not entry.asked_to_end:
                 entry.digests = prove(self.apis, entry, job)
+
+    def see_through_meanwhile(self, entries: Sequence[Entry], most_s: float) -> None:
+        """Begin to see jobs through, and wait for that for so many seconds at most."""
+        thread = threading.Thread(target=self._see_through_at_last, args=(entries,), daemon=True)
+        thread.start()
+        self._threads.append(thread)
+        thread.join(most_s)
+
+    def _see_through_at_last(self, entries: Sequence[Entry]) -> None:
+        with suppress(OutOfTimeError):
+            self.see_through(entries)
 
     def _client(self, number: int) -> None:
         draw = random.Random(f"client {self._seed} {number}")

