@@ -19,18 +19,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.fault import clock
-from bench.fault.audit import Findings, audit
-from bench.fault.disk import SmallDisk, small_disk
-from bench.fault.fleet import WORKERS, Fleet
-from bench.fault.http import Apis
+from bench.fault.client.http import Apis
+from bench.fault.client.ledger import Ledger
+from bench.fault.client.traffic import Traffic
 from bench.fault.kinds import OF_S3, Kind, plan, possible
-from bench.fault.ledger import Ledger
-from bench.fault.recovery import History, killer_cases
-from bench.fault.servers import FolderStore, S3Store
+from bench.fault.stack import clock
+from bench.fault.stack.disk import SmallDisk, small_disk
+from bench.fault.stack.fleet import WORKERS, Fleet
+from bench.fault.stack.servers import FolderStore, S3Store
 from bench.fault.strikes import Strike, Striker
-from bench.fault.tables import details, rows, show_all
-from bench.fault.traffic import Traffic
+from bench.fault.verdict.audit import Findings, audit
+from bench.fault.verdict.recovery import History, killer_cases
+from bench.fault.verdict.tables import details, rows, show_all
 from bench.report import machine
 
 READY_S = 120.0

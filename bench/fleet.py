@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.fault.servers import RedisServer, S3Store
+from bench.fault.stack.servers import RedisServer, S3Store
 from bench.fleet_load.backlog import Sent, wait_until
 from bench.fleet_load.rig import Cost, Rig
 from bench.report import percentile, show, write

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from bench.fault.attempts import claims_of, end_of, running_on
-from bench.fault.clock import faketime
-from bench.fault.disk import SmallDisk
-from bench.fault.fleet import APIS, DEADLY_PROMPT, WORKERS, Fleet
+from bench.fault.client.ledger import Ledger
+from bench.fault.client.traffic import Traffic
 from bench.fault.kinds import ON_WORKERS, Fault, Kind
-from bench.fault.ledger import Ledger
-from bench.fault.servers import S3Store
-from bench.fault.traffic import Traffic
+from bench.fault.stack.clock import faketime
+from bench.fault.stack.disk import SmallDisk
+from bench.fault.stack.fleet import APIS, DEADLY_PROMPT, WORKERS, Fleet
+from bench.fault.stack.servers import S3Store
+from bench.fault.verdict.attempts import claims_of, end_of, running_on
 from core.errors import StorageUnavailableError
 from core.storage import Storage
 
@@ -63,7 +63,7 @@ class Striker:
 
     def strike(self, fault: Fault) -> Strike | None:
         """Carry out one fault and wait until all processes run again."""
-        self._wait_until_up()
+        self._wait_until_up(fault.kind)
         time.sleep(fault.pause_s)
         found = self._worker_moment(fault) if fault.kind in ON_WORKERS else (0, self._open_jobs())
         if found is None or not found[1]:
@@ -83,8 +83,10 @@ class Striker:
 
     # Moments
 
-    def _wait_until_up(self) -> None:
-        self._wait(lambda: self.fleet.redis.is_up() and all(self.fleet.is_ready(name) for name in WORKERS), UP_S)
+    def _wait_until_up(self, kind: Kind) -> None:
+        """Wait until Redis answers, and until all workers can work where recovery is to be measured."""
+        workers = WORKERS if kind in ON_WORKERS or kind is Kind.KILLER else ()
+        self._wait(lambda: self.fleet.redis.is_up() and all(map(self.fleet.is_ready, workers)), UP_S)
 
     def _wait(self, happened: Callable[[], bool], most_s: float) -> bool:
         end = min(self.until, time.monotonic() + most_s)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from bench.fault.attempts import claims_of, end_of
+from bench.fault.verdict.attempts import claims_of, end_of
 from bench.fleet_load.counting import CountingStorage, Counts
 from bench.fleet_load.sleeping import IMAGE_SIZE, MODEL_HASH, POSITIONS, WIDTH, sleeping_job_id
 from core.clock import utc_now

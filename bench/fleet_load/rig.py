@@ -12,7 +12,7 @@ from pathlib import Path
 
 import redis
 
-from bench.fault.servers import RedisServer, S3Store
+from bench.fault.stack.servers import RedisServer, S3Store
 from bench.fleet_load.backlog import Backlog, wait_until
 from bench.fleet_load.counting import Counts
 from bench.fleet_load.workers import COUNTS

@@ -6,16 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from bench.fault.audit import Findings
 from bench.fault.kinds import Kind
+from bench.fault.verdict.audit import Findings
 from bench.faults import Options, run
 
 KINDS = (
-    Kind.WORKER_KILL, Kind.WORKER_TERM, Kind.API_KILL, Kind.REDIS_KILL, Kind.REDIS_WIPE, Kind.REDIS_FLUSH, Kind.REDIS_CUT,
+    Kind.WORKER_KILL, Kind.WORKER_TERM, Kind.API_KILL, Kind.REDIS_KILL, Kind.REDIS_WIPE, Kind.REDIS_FLUSH,
+    Kind.REDIS_CUT,
 )  # fmt: skip
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # it ends by itself
 def test_whatever_breaks_while_jobs_run_each_job_ends_once_and_leaves_nothing(tmp_path: Path) -> None:
     options = Options(
         faults=len(KINDS),

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.fault.attempts import end_of
-from bench.fault.http import Apis
-from bench.fault.ledger import Entry, Ledger
-from bench.fault.proof import prove
-from bench.fault.servers import FolderStore, S3Store
+from bench.fault.client.http import Apis
+from bench.fault.client.ledger import Entry, Ledger
+from bench.fault.client.proof import prove
+from bench.fault.stack.servers import FolderStore, S3Store
+from bench.fault.verdict.attempts import end_of
 from core.jobs import keys
 from core.jobs.ids import is_job_id
 from core.jobs.records import JobEnd

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bench.fault.attempts import Claim, claims_of, end_of
-from bench.fault.fleet import Life
 from bench.fault.kinds import ON_WORKERS, Kind
+from bench.fault.stack.fleet import Life
 from bench.fault.strikes import Strike
+from bench.fault.verdict.attempts import Claim, claims_of, end_of
 from core.jobs import keys
 from core.storage import Storage
 

@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.fault.deadly_worker import VARIABLE
-from bench.fault.servers import HOST, FolderStore, RedisServer, S3Store
+from bench.fault.stack.deadly_worker import VARIABLE
+from bench.fault.stack.servers import HOST, FolderStore, RedisServer, S3Store
 from cli.supervisor import Service, Supervisor
 from cli.up import claim_port
 from core.config import REPOSITORY
@@ -146,7 +146,7 @@ class Fleet:
             **self.store.environment(),
             **(QUICK if quick else {}),
         }
-        worker = [sys.executable, "-m", "bench.fault.deadly_worker"]
+        worker = [sys.executable, "-m", "bench.fault.stack.deadly_worker"]
         api = [sys.executable, "-m", "uvicorn", "api.app:app", "--host", HOST, "--no-access-log", "--port"]
         commands = dict.fromkeys(WORKERS, worker) | {
             name: [*api, str(port)] for name, port in zip(APIS, ports, strict=True)

@@ -1,6 +1,6 @@
 """A worker that a job can kill: the real one, dying at once when it encodes a prompt that says so.
 
-Only the fault suite starts it: `python -m bench.fault.deadly_worker` with `DEADLY_PROMPT` in its environment.
+Only the fault suite starts it: `python -m bench.fault.stack.deadly_worker` with `DEADLY_PROMPT` in its environment.
 """
 
 from __future__ import annotations

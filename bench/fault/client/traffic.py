@@ -8,9 +8,9 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from bench.fault.http import Apis, OutOfTimeError
-from bench.fault.ledger import Entry, Ledger, Role
-from bench.fault.proof import prove
+from bench.fault.client.http import Apis, OutOfTimeError
+from bench.fault.client.ledger import Entry, Ledger, Role
+from bench.fault.client.proof import prove
 
 PROMPTS = ("a sitting dog", "a jumping dog", "a dog on the beach", "an oil painting of a dog")
 

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 from safetensors.numpy import load
 
-from bench.fault.http import Apis
-from bench.fault.ledger import Entry
+from bench.fault.client.http import Apis
+from bench.fault.client.ledger import Entry
 
 IMAGE_SIZE = 64  # the embedded model's
 

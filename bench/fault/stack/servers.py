@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.fault.proxy import Proxy
+from bench.fault.stack.proxy import Proxy
 from cli.embedded import EmbeddedRedis
 from cli.supervisor import Service
 from cli.up import claim_port

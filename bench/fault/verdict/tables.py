@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.fault.audit import Findings
-from bench.fault.fleet import Life
 from bench.fault.kinds import Kind
-from bench.fault.recovery import History, KillerCase, recovery_times
+from bench.fault.stack.fleet import Life
 from bench.fault.strikes import Strike
+from bench.fault.verdict.audit import Findings
+from bench.fault.verdict.recovery import History, KillerCase, recovery_times
 from bench.report import percentile, show
 
 COLUMNS = (

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from bench.fault.ledger import Entry, note_accepted, note_ended
+from bench.fault.client.ledger import Entry, note_accepted, note_ended
 from core.config import REPOSITORY
 
 PICTURE = (REPOSITORY / "samples" / "dog.png").read_bytes()
