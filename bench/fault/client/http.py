@@ -23,9 +23,10 @@ class OutOfTimeError(Exception):
 class Apis:
     """Asks one API after the other until one answers; what is no answer (no connection, 429, 5xx) is asked again."""
 
-    def __init__(self, urls: Sequence[str]) -> None:
+    def __init__(self, urls: Sequence[str], transport: httpx.BaseTransport | None = None) -> None:
         self._urls = list(urls)
-        self._http = httpx.Client(timeout=httpx.Timeout(20, connect=2), limits=httpx.Limits(max_connections=100))
+        limits = httpx.Limits(max_connections=100)
+        self._http = httpx.Client(timeout=httpx.Timeout(20, connect=2), limits=limits, transport=transport)
         self.until = float("inf")  # time.monotonic() after which nothing is asked again
         self.retries = 0
 

@@ -36,12 +36,14 @@ class Findings:
         return not (self.lost or self.doubled or self.failed or self.leaked)
 
 
-def audit(ledger: Ledger, apis: Apis, storage: Storage, store: FolderStore | S3Store) -> Findings:
-    """Return all findings, once nothing runs any more."""
+def audit(
+    ledger: Ledger, apis: Apis, storage: Storage, store: FolderStore | S3Store, settle_s: float = SETTLE_S
+) -> Findings:
+    """Return all findings, once nothing runs any more; what is still being swept is given `settle_s`."""
     found = Findings()
     for entry in ledger.all():
         _check(entry, apis, storage, found)
-    end = time.monotonic() + SETTLE_S
+    end = time.monotonic() + settle_s
     while (leaks := list(_leaks(storage, store))) and time.monotonic() < end:
         time.sleep(1)
     for job_id, key in leaks:
