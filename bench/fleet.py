@@ -238,9 +238,9 @@ def main() -> None:
                     print(latencies[-1], flush=True)
                     rig = Rig(data / f"costs-{count}", redis, store, SLOTS)
                     rows += measure(rig, storage, count, options)
+                    write(given.out, "fleet", rows)  # again and again: the largest fleets may not come to their ends
+                    write(given.out, "fleet-claims", latencies)
     show_all(rows, latencies)
-    write(given.out, "fleet", rows)
-    write(given.out, "fleet-claims", latencies)
 
 
 if __name__ == "__main__":

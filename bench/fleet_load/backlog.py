@@ -27,6 +27,7 @@ from core.services import open_services
 
 LONG_S = 4000.0  # what fills a slot until the fleet ends
 SENDERS = 16
+REDIS_PATIENCE_S = 30.0
 OUR_PROCESS = 511  # the client's own place among the counts
 
 
@@ -43,6 +44,8 @@ class Backlog:
 
     def __init__(self, settings: Settings, counts: Counts) -> None:
         services = open_services(settings)
+        # Patient, as Redis may be as busy as it can be: an answer that comes late is what is to be measured.
+        services.live.client.connection_pool.connection_kwargs |= {"socket_timeout": REDIS_PATIENCE_S}
         self.live, self.jobs, self.storage = services.live, services.jobs, services.storage
         counted: Any = CountingStorage(self.storage, counts, OUR_PROCESS)
         self.jobs.storage = counted

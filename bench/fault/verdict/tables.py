@@ -51,7 +51,8 @@ def rows(strikes: Sequence[Strike], found: Findings, history: History, workers: 
         seconds = tuple(recoveries.get(kind, []))
         if mine:
             made.append(_row(kind, mine, found, {job for job in last if last[job] is kind}, seconds))
-    every = tuple(seconds for kind in recoveries.values() for seconds in kind)
+    # A worker that is ended in peace hands its jobs back at once: that is no recovery.
+    every = tuple(s for kind, seconds in recoveries.items() if kind is not Kind.WORKER_TERM for s in seconds)
     wrong = {*found.lost, *found.doubled, *found.failed, *found.leaked}
     return [*made, _row(ALL, strikes, found, wrong, every)]
 
