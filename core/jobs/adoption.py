@@ -66,10 +66,10 @@ class Adoption:
             self._all.hurry()
 
     def adopt(self, markers: Iterable[ObjectInfo]) -> None:
-        """Track the jobs of these markers that have no record; the oldest first, as they get their places in order."""
+        """Track the jobs of these markers that are not known as open; the oldest first, so that lines keep their order."""
         by_age = sorted(markers, key=lambda marker: marker.modified)
         by_age = [marker for marker in by_age if is_job_id(keys.marked_job(marker.key))]
-        known = self._store.live.records.known([keys.marked_job(marker.key) for marker in by_age])
+        known = self._store.live.open_jobs.are_open([keys.marked_job(marker.key) for marker in by_age])
         unknown = [marker for marker, is_known in zip(by_age, known, strict=True) if not is_known]
         with ThreadPoolExecutor(READERS) as pool:
             list(pool.map(self._read, unknown))  # specs come from the cache from here on

@@ -89,6 +89,8 @@ class Reconciler:
         self._adoption.go_on(all_of_them=watch.memory_lost)
         self._end_overdue(watch)
         self._reap(watch)
+        for job_id in live.open_jobs.closing(watch.now_ms - self._gap_ms, MOST_AT_ONCE):
+            self._guarded(job_id, partial(self._close, job_id))
         self._look_at_some()
         for tail_id in live.open_jobs.settling(MOST_AT_ONCE):
             self._guarded(tail_id, partial(self.store.settling.go_on, tail_id))
@@ -123,6 +125,13 @@ class Reconciler:
         if self.store.live.leases.reap(spec, line_after(spec, history), token=token):
             log.warning("job.reaped", job=spec.id, attempt=history.newest, crashes=history.crashes)
             self.store.nudges.send(spec.kind, spec.id)
+
+    def _close(self, job_id: str) -> None:
+        """Finish what a process began that died between a job's end and its open marker."""
+        if end := self.store.end(job_id):
+            self.store.close(self.store.spec(job_id), end)
+        else:
+            self.store.live.open_jobs.closed(job_id)
 
     def _look_at_some(self) -> None:
         """Look at a few open jobs, all by turns: one may have ended unannounced, or wait for a tail that is there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache, partial
 from typing import TypeVar
 
@@ -200,6 +201,7 @@ class JobStore:
         if end := self._refuse_deleted(job_id):
             self.close(spec, end)  # the first one may have been cut off between the end and what follows it
         else:
+            self.storage.put(keys.doubt(job_id), b"")  # an attempt may still be writing
             self.finish(spec, JobEnd(job_id=job_id, status=JobStatus.CANCELED, ended_at=self.clock.now()))
         return self.state(job_id)
 
@@ -223,6 +225,8 @@ class JobStore:
         if not (end.status is JobStatus.SUCCEEDED and end.attempt == 1 and spec.kind == "edit"):
             sweep(self.storage, spec.id, end)  # an edit's first attempt leaves nothing beside its pictures
         self.storage.delete(keys.open_marker(spec.id, spec.created_at))
+        with suppress(RedisError):  # somebody does it all again then
+            self.live.open_jobs.closed(spec.id)
 
     def sweep_if_ended(self, spec: JobSpec) -> None:
         """Take back what was just written for a job that has ended meanwhile: whoever writes for a job looks here."""

@@ -7,6 +7,7 @@ from core.jobs.records import KINDS, JobKind, JobSpec
 CANCELED = "tailor:canceled"  # the channel on which the id of every job that ended from outside is published
 OPEN_JOBS = "tailor:open"  # the sorted set of all jobs that have not ended, by time of acceptance
 DEADLINES = "tailor:deadlines"  # the sorted set of the same jobs, by deadline in ms
+CLOSING = "tailor:closing"  # the sorted set of ended jobs that are still being swept, by the time of their end in ms
 LEASES = "tailor:leases"  # the sorted set of leased jobs, by the end of their lease in ms
 WAITING_JOBS = "tailor:waiting"  # the set of edits that wait for their tails
 SETTLING = "tailor:settling"  # the set of tails that have ended and whose edits are being queued

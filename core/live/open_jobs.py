@@ -27,12 +27,26 @@ class OpenJobs:
         """Return jobs whose deadline has passed."""
         return cast("list[str]", self._client.zrangebyscore(names.DEADLINES, "-inf", now_ms, start=0, num=count))
 
+    def are_open(self, job_ids: list[str]) -> list[bool]:
+        """Return for each job whether it is known as open."""
+        if not job_ids:
+            return []
+        return [score is not None for score in self._client.zmscore(names.OPEN_JOBS, job_ids)]
+
+    def closing(self, until_ms: int, count: int) -> list[str]:
+        """Return jobs that ended before a time and that nobody has finished to close."""
+        return cast("list[str]", self._client.zrangebyscore(names.CLOSING, "-inf", until_ms, start=0, num=count))
+
+    def closed(self, job_id: str) -> None:
+        """Note that all that follows an end is done."""
+        self._client.zrem(names.CLOSING, job_id)
+
     def forget(self, job_id: str) -> None:
         """Remove all that is known of a job; beginning it again begins from nothing."""
         lines = cast("set[str]", self._client.smembers(names.LINES_IN_USE))
         with self._client.pipeline() as pipe:
             pipe.delete(names.record_key(job_id), names.events_key(job_id), names.lease_key(job_id))
-            for sorted_set in (names.OPEN_JOBS, names.DEADLINES, names.LEASES):
+            for sorted_set in (names.OPEN_JOBS, names.DEADLINES, names.LEASES, names.CLOSING):
                 pipe.zrem(sorted_set, job_id)
             for line in lines:
                 pipe.zrem(names.line_key(*line.rpartition(":")[::2]), job_id)

@@ -70,7 +70,7 @@ class Records:
     def end(self, spec: JobSpec, status: JobStatus) -> None:
         """Mark a job as ended; takes it out of every line and tells the worker that may still run it."""
         sets = [names.LEASES, names.OPEN_JOBS, names.DEADLINES, names.WAITING_JOBS, names.waiting_key(spec.tail_id)]
-        keys = [*_both(spec.id), names.lease_key(spec.id), *sets, *names.line_keys(spec)]
+        keys = [*_both(spec.id), names.lease_key(spec.id), *sets, names.CLOSING, *names.line_keys(spec)]
         channels = (names.changed_channel(spec.id), names.CANCELED)
         self._scripts.run("end", keys, spec.id, *channels, status, KEEP_S)
 
