@@ -66,7 +66,7 @@ class Adoption:
             self._all.hurry()
 
     def adopt(self, markers: Iterable[ObjectInfo]) -> None:
-        """Track the jobs of these markers that are not known as open; the oldest first, so that lines keep their order."""
+        """Track the jobs of these markers that are not known as open, oldest first, so that lines keep their order."""
         by_age = sorted(markers, key=lambda marker: marker.modified)
         by_age = [marker for marker in by_age if is_job_id(keys.marked_job(marker.key))]
         known = self._store.live.open_jobs.are_open([keys.marked_job(marker.key) for marker in by_age])
