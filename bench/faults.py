@@ -100,7 +100,13 @@ def _work(options: Options, fleet: Fleet, disk: SmallDisk | None, kinds: set[Kin
         f"{len(strikes)} faults over {accepted} jobs, seed {options.seed}, {options.storage}, lease {fleet.lease_s:g} s"
     )
     show_all(made, cases, title)
-    told = {"title": title, "options": asdict(options), "machine": machine(), "requests_repeated": apis.retries}
+    told: dict[str, Any] = {
+        "strikes": [asdict(strike) for strike in strikes],
+        "title": title,
+        "options": asdict(options),
+        "machine": machine(),
+        "requests_repeated": apis.retries,
+    }
     document = told | {"rows": [asdict(row) for row in made], "killers": [asdict(case) for case in cases]}
     apis.close()
     return Outcome(strikes, accepted, found, document | details(found))
