@@ -26,6 +26,7 @@ from api.waiting.watcher import Watcher
 from core.config import Settings
 from core.live.connection import connect_async
 from core.logs import configure_logs
+from core.memory import give_back
 from core.services import open_services
 from core.version import tailor_version
 
@@ -68,7 +69,7 @@ def _lifespan_of(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContext
             Metrics(services.live),
             threads,
             Decoder(settings, threads),
-            Tally(settings.max_body_bytes_in_flight),
+            Tally(settings.max_body_bytes_in_flight, lambda: threads.parsing.start(give_back)),
             Readiness(services, threads.probing),
         )
         reading = asyncio.create_task(watcher.run(), name="watcher")

@@ -26,6 +26,10 @@ class Threads:
         context = contextvars.copy_context()
         return await asyncio.get_running_loop().run_in_executor(self._pool, partial(context.run, call, *args, **kwargs))
 
+    def start(self, call: Callable[[], object]) -> None:
+        """Let it be called in one of the threads; nobody waits for it."""
+        self._pool.submit(call)
+
     def stop(self) -> None:
         """Take no more work; what runs comes to its end by itself."""
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from core.errors import OverloadedError
 
 BODY_RETRY_S = 5
+WORTH_A_CALL = 4 * 2**20  # bytes
 
 
 class Room:
@@ -66,11 +67,13 @@ class Room:
 
 
 class Tally:
-    """The bytes of all bodies that are in hand. For one event loop."""
+    """The bytes of all bodies that are in hand; after many, calls `when_empty`. For one event loop."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, when_empty: Callable[[], object] = lambda: None) -> None:
         self._limit = limit
         self._taken = 0
+        self._most = 0
+        self._when_empty = when_empty
 
     @contextmanager
     def share(self) -> Iterator[Callable[[int], None]]:
@@ -92,3 +95,7 @@ class Tally:
             yield take
         finally:
             self._taken -= mine
+            self._most = max(self._most, self._taken + mine)
+            if not self._taken and self._most >= WORTH_A_CALL:
+                self._most = 0
+                self._when_empty()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.intake.room import Room, Tally
+from api.intake.room import WORTH_A_CALL, Room, Tally
 from core.errors import OverloadedError
 
 LONG_S = 60.0
@@ -115,3 +115,17 @@ def test_a_tally_refuses_at_once_what_is_too_much_and_forgets_what_is_over() -> 
         mine(40)
     with tally.share() as mine:
         mine(100)
+
+
+def test_a_tally_tells_when_it_is_empty_after_many_bytes_and_not_after_few() -> None:
+    emptied: list[bool] = []
+    tally = Tally(2 * WORTH_A_CALL, lambda: emptied.append(True))
+    with tally.share() as few:
+        few(WORTH_A_CALL - 1)
+    assert emptied == []
+    with tally.share() as some:
+        some(WORTH_A_CALL // 2)
+        with tally.share() as others:
+            others(WORTH_A_CALL // 2)
+        assert emptied == []
+    assert emptied == [True]
