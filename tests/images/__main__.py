@@ -86,6 +86,7 @@ def build(
         beyond = size - builder.size_mb(base)
         say(f"{seconds:6.1f} s  for {service.dockerfile}: {size:.0f} MB, {beyond:.0f} of them beyond the base")
         sizes[name] = size
+    builder.prune()
     return sizes
 
 

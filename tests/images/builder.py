@@ -48,6 +48,11 @@ class Builder:
             command += ["--isolation", "chroot"] if self.name == "buildah" else ["--network", "host"]
         output(*command, str(context), timeout_s=BUILD_S)
 
+    def prune(self) -> None:
+        """Drop what an earlier run built under the same names, from a store of our own; docker's is its user's."""
+        if self.name != "docker":
+            output(*self.program, *(("rmi", "--prune") if self.name == "buildah" else ("image", "prune", "--force")))
+
     def has(self, tag: str) -> bool:
         """Whether the store holds an image."""
         tag = qualified(tag)
