@@ -5,18 +5,21 @@ from pathlib import Path
 
 from pretrain import stages
 from pretrain.training.parallel import settle
+from pretrain.worlds import WORLDS
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m pretrain", description="Draw, train, judge and export the model.")
     parser.add_argument("stage", choices=sorted(stages.STAGES), help="which stage; `all` runs them one after the other")
     parser.add_argument("--work", type=Path, default=Path("build/pretrain"), help="where pictures and checkpoints lie")
+    parser.add_argument("--world", default="critters", choices=sorted(WORLDS), help="what `draw` and `sheet` draw")
     parser.add_argument("--minutes", type=float, help="stop training after so long (each stage has its own default)")
     parser.add_argument("--steps", type=int, help="train up to so many steps instead")
     parser.add_argument("--anneal", type=float, default=0.3, help="share of the training in which the rate falls to 0")
     parser.add_argument("--rate", type=float, default=8e-4, help="learning rate of the UNet")
     parser.add_argument("--pictures", type=int, default=40_000, help="how many to draw for training")
     parser.add_argument("--processes", type=int, default=2, help="of one thread each")
+    parser.add_argument("--bfloat16", action="store_true", help="compute in it; needs a CPU that has it to be faster")
     parser.add_argument("--out", type=Path, default=Path("models/critters"), help="the model's folder")
     parser.add_argument("--count", type=int, default=540, help="how many prompts to evaluate, pictures to show")
     parser.add_argument("--split", default="development", choices=["pretraining", "development", "test"])

@@ -15,6 +15,7 @@ from pretrain.training.text import train_text
 from pretrain.training.trainer import Budget
 from pretrain.training.unet import train_unet
 from pretrain.training.vae import train_vae
+from pretrain.worlds import WORLDS, choose_world
 
 Options = argparse.Namespace
 HELD_OUT_PICTURES = 2000
@@ -29,11 +30,12 @@ def _budget(options: Options, minutes: float) -> Budget:
 def sheet(options: Options) -> None:
     """Write a contact sheet of drawings."""
     options.work.mkdir(parents=True, exist_ok=True)
-    contact_sheet(options.work / "sheet.png", min(options.count, 96), options.split)
+    contact_sheet(options.work / "sheet.png", WORLDS[options.world], min(options.count, 96), options.split)
 
 
 def draw(options: Options) -> None:
     """Draw the pictures to train with, and those held out."""
+    choose_world(options.work, options.world)
     held_out = min(options.pictures, HELD_OUT_PICTURES)
     draw_pictures(options.work, "development", held_out, options.processes)
     draw_pictures(options.work, "test", held_out, options.processes)
@@ -52,12 +54,12 @@ def tokenizer(options: Options) -> None:
 
 def vae(options: Options) -> None:
     """Train the VAE."""
-    run_parallel(train_vae, options.processes, options.work, _budget(options, 60))
+    run_parallel(train_vae, options.processes, options.work, _budget(options, 60), False, options.bfloat16)
 
 
 def decoder(options: Options) -> None:
     """Train the VAE's decoder on, its latents left as they are."""
-    run_parallel(train_vae, options.processes, options.work, _budget(options, 20), True)
+    run_parallel(train_vae, options.processes, options.work, _budget(options, 20), True, options.bfloat16)
 
 
 def text(options: Options) -> None:

@@ -3,6 +3,7 @@
 import multiprocessing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,24 +11,19 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pretrain.drawing.render import render_with_parts
-from pretrain.drawing.scenes import Scene, scene_pair, split_seed
+from pretrain.worlds import World, world_of
 
 _CHUNK = 500
-
-
-def scene_number(split: str, index: int) -> Scene:
-    """Return the index-th picture's scene: pictures 2k and 2k + 1 are the two scenes of pair k."""
-    return scene_pair(split_seed(split, index // 2))[index % 2]
 
 
 @dataclass(frozen=True)
 class Pictures:
     """Drawn pictures of one split on disk, mapped into memory.
 
-    images: (N, 64, 64, 3) bytes; parts: (N, 16, 16) indices into `pen.PARTS`.
+    images: (N, size, size, 3) bytes; parts: (N, 16, 16) indices into `pen.PARTS`.
     """
 
+    world: World
     split: str
     images: NDArray[np.uint8]
     parts: NDArray[np.uint8]
@@ -35,18 +31,19 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.images)
 
-    def scene(self, index: int) -> Scene:
+    def scene(self, index: int) -> Any:
         """Return the scene that picture `index` shows."""
-        return scene_number(self.split, index)
+        return self.world.scene(self.split, index)
 
 
 def draw_pictures(folder: Path, split: str, count: int, processes: int = 2) -> Pictures:
     """Draw the first `count` pictures of a split into `folder`, unless they are there."""
     images, parts = _paths(folder, split)
+    size = world_of(folder).size
     if not images.exists() or len(np.load(images, mmap_mode="r")) < count:
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = [path.with_suffix(".unfinished") for path in (images, parts)]
-        open_memmap(unfinished[0], "w+", np.uint8, (count, 64, 64, 3)).flush()
+        open_memmap(unfinished[0], "w+", np.uint8, (count, size, size, 3)).flush()
         open_memmap(unfinished[1], "w+", np.uint8, (count, 16, 16)).flush()
         jobs = [(unfinished[0], unfinished[1], split, first) for first in range(0, count, _CHUNK)]
         with multiprocessing.get_context("spawn").Pool(processes) as pool:
@@ -59,7 +56,7 @@ def draw_pictures(folder: Path, split: str, count: int, processes: int = 2) -> P
 def open_pictures(folder: Path, split: str) -> Pictures:
     """Return the pictures drawn before."""
     images, parts = _paths(folder, split)
-    return Pictures(split, np.load(images, mmap_mode="r"), np.load(parts, mmap_mode="r"))
+    return Pictures(world_of(folder), split, np.load(images, mmap_mode="r"), np.load(parts, mmap_mode="r"))
 
 
 def _paths(folder: Path, split: str) -> tuple[Path, Path]:
@@ -68,8 +65,9 @@ def _paths(folder: Path, split: str) -> tuple[Path, Path]:
 
 def _draw_chunk(job: tuple[Path, Path, str, int]) -> None:
     images, parts = np.load(job[0], mmap_mode="r+"), np.load(job[1], mmap_mode="r+")
+    world = world_of(job[0].parent)
     for index in range(job[3], min(job[3] + _CHUNK, len(images))):
-        picture, seen = render_with_parts(scene_number(job[2], index))
+        picture, seen = world.draw(world.scene(job[2], index))
         images[index], parts[index] = np.asarray(picture), seen
 
 

@@ -5,14 +5,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from pretrain.drawing.pen import SIZE
-from pretrain.drawing.render import render
-from pretrain.drawing.scenes import random_scene, split_seed
+from pretrain.worlds import World
 
 
 def sheet(pictures: Sequence[Image.Image], columns: int = 8, zoom: int = 2) -> Image.Image:
     """Return the pictures in rows, each enlarged `zoom` times."""
-    side = SIZE * zoom
+    side = pictures[0].width * zoom
     rows = -(-len(pictures) // columns)
     page = Image.new("RGB", (columns * side, rows * side), (255, 255, 255))
     for index, picture in enumerate(pictures):
@@ -21,6 +19,6 @@ def sheet(pictures: Sequence[Image.Image], columns: int = 8, zoom: int = 2) -> I
     return page
 
 
-def contact_sheet(path: Path, count: int = 48, split: str = "development") -> None:
+def contact_sheet(path: Path, world: World, count: int = 48, split: str = "development") -> None:
     """Write a sheet of a split's first scenes."""
-    sheet([render(random_scene(split_seed(split, index))) for index in range(count)]).save(path)
+    sheet([world.draw(world.scene(split, 2 * index))[0] for index in range(count)]).save(path)

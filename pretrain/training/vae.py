@@ -11,22 +11,27 @@ from pretrain.drawing.pictures import Pictures, open_pictures, to_bytes, to_tens
 from pretrain.drawing.sheet import sheet
 from pretrain.training.models import AutoencoderKL, Vae
 from pretrain.training.trainer import Budget, Trainer
+from pretrain.worlds import World
 
-BATCH, CROP = 8, 32
+BATCH = 8
 HELD_OUT = 128
 KL_WEIGHT = 5e-3  # 2e-4 left two of the four channels unused and lost colors
 _TO_CHROMA = torch.tensor([[-0.169, -0.331, 0.5], [0.5, -0.419, -0.081]])
 
 
-def new_vae() -> Vae:
-    """Return an AutoencoderKL for 64 px, (3, 64, 64) to (4, 16, 16), with fresh weights."""
+_WIDTHS = {4: (32, 64, 128), 8: (24, 48, 96, 128)}  # of each level, by how many pixels a latent stands for
+
+
+def new_vae(world: World, channels: int | None = None) -> Vae:
+    """Return an AutoencoderKL, (3, size, size) to (channels, 16, 16), with fresh weights."""
+    widths = _WIDTHS[world.shrink]
     return AutoencoderKL(
-        sample_size=64,
-        block_out_channels=(32, 64, 128),
-        down_block_types=("DownEncoderBlock2D",) * 3,
-        up_block_types=("UpDecoderBlock2D",) * 3,
+        sample_size=world.size,
+        block_out_channels=widths,
+        down_block_types=("DownEncoderBlock2D",) * len(widths),
+        up_block_types=("UpDecoderBlock2D",) * len(widths),
         layers_per_block=1,
-        latent_channels=4,
+        latent_channels=channels or world.channels,
         norm_num_groups=8,
         mid_block_add_attention=False,
         scaling_factor=1.0,
@@ -43,15 +48,16 @@ def vae_loss(decoded: Tensor, images: Tensor, kl: Tensor) -> Tensor:
     return pixels + 0.4 * edges + 2 * chroma + means + KL_WEIGHT * kl.mean() / images[0].numel()
 
 
-def train_vae(folder: Path, budget: Budget, decoder_only: bool = False) -> None:
+def train_vae(folder: Path, budget: Budget, decoder_only: bool = False, bfloat16: bool = False) -> None:
     """Train (or take up) the VAE in `folder`; afterwards it lies in folder/vae, its latents scaled to unit variance.
 
     Without a checkpoint it begins with the weights in folder/vae, or with fresh ones if there are none.
-    `decoder_only` leaves the latents as they are: so the decoder can go on learning after the UNet has begun.
+    `decoder_only` leaves the latents as they are: so the decoder can go on learning after the UNet has begun;
+    `bfloat16` computes in it, where that is faster.
     """
     pictures, held = open_pictures(folder, "pretraining"), open_pictures(folder, "development")
     torch.manual_seed(0)
-    vae = open_vae(folder).requires_grad_(True) if (folder / "vae").exists() else new_vae()
+    vae = open_vae(folder).requires_grad_(True) if (folder / "vae").exists() else new_vae(pictures.world)
     if decoder_only:
         vae.encoder.requires_grad_(False)
         vae.quant_conv.requires_grad_(False)
@@ -60,11 +66,12 @@ def train_vae(folder: Path, budget: Budget, decoder_only: bool = False) -> None:
 
     def loss_of(_step: int, generator: torch.Generator) -> Tensor:
         images = _crops(pictures, generator)
-        with torch.set_grad_enabled(not decoder_only):
-            posterior = vae.encode(images).latent_dist
-        noise = torch.randn(posterior.mean.shape, generator=generator)
-        decoded = vae.decode(posterior.mean + posterior.std * noise).sample
-        return vae_loss(decoded, images, posterior.kl())
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            with torch.set_grad_enabled(not decoder_only):
+                posterior = vae.encode(images).latent_dist
+            noise = torch.randn(posterior.mean.shape, generator=generator)
+            decoded = vae.decode(posterior.mean + posterior.std * noise).sample
+        return vae_loss(decoded.float(), images, posterior.kl().float())
 
     def on_save() -> None:
         average = trainer.average
@@ -83,11 +90,12 @@ def open_vae(folder: Path) -> Vae:
 
 
 def _crops(pictures: Pictures, generator: torch.Generator) -> Tensor:
-    """(BATCH, 3, CROP, CROP) at random, on the latents' grid of 4 pixels."""
+    """(BATCH, 3, side, side), half a picture wide each, at random on the latents' grid."""
+    step, side = pictures.world.shrink, pictures.world.size // 2
     which = torch.randint(len(pictures), (BATCH,), generator=generator).tolist()
-    corners = (torch.randint((64 - CROP) // 4 + 1, (BATCH, 2), generator=generator) * 4).tolist()
+    corners = (torch.randint(8 + 1, (BATCH, 2), generator=generator) * step).tolist()
     whole = [to_tensor(pictures.images[index : index + 1]) for index in which]
-    crops = [image[:, :, y : y + CROP, x : x + CROP] for image, (y, x) in zip(whole, corners, strict=True)]
+    crops = [image[:, :, y : y + side, x : x + side] for image, (y, x) in zip(whole, corners, strict=True)]
     return torch.cat(crops)
 
 

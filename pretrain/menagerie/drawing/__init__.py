@@ -1,0 +1,1 @@
+"""Draws the individuals and scenes of the menagerie at 128 px."""
