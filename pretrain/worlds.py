@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-import pretrain.drawing.render
-import pretrain.drawing.scenes
-import pretrain.menagerie.drawing.render
-import pretrain.menagerie.scenes
+from pretrain.captions import caption
+from pretrain.captions.caption import Caption
+from pretrain.drawing import render, scenes
+from pretrain.menagerie import captions as menagerie_captions
+from pretrain.menagerie import scenes as menagerie_scenes
+from pretrain.menagerie.drawing import render as menagerie_render
+from pretrain.menagerie.looks import LOOKS
 
 Drawing = tuple[Image.Image, NDArray[np.uint8]]
 
@@ -28,10 +32,19 @@ class World:
     channels: int  # of the latents, 16x16
     pair: Callable[[int], tuple[Any, Any]]
     draw: Callable[[Any], Drawing]
+    caption: Callable[[Any, random.Random], Caption]
+    plain_caption: Callable[[Any], str]
+    attributes: dict[str, tuple[str, ...]]  # what captions tell in words, and the values of each
+    looks: tuple[str, ...]  # what captions tell as numbers
+    max_tokens: int
 
     def scene(self, split: str, index: int) -> Any:
         """Return the scene of a split's index-th picture."""
-        return self.pair(pretrain.drawing.scenes.split_seed(split, index // 2))[index % 2]
+        return self.pair(scenes.split_seed(split, index // 2))[index % 2]
+
+    def captions(self, split: str, first: int, count: int, rng: random.Random) -> list[Caption]:
+        """Return captions of the first scenes of as many pairs."""
+        return [self.caption(self.scene(split, 2 * (first + index)), rng) for index in range(count)]
 
     @property
     def shrink(self) -> int:
@@ -39,10 +52,14 @@ class World:
         return self.size // 16
 
 
-CRITTERS = World("critters", 64, 4, pretrain.drawing.scenes.scene_pair, pretrain.drawing.render.render_with_parts)
+CRITTERS = World(
+    "critters", 64, 4, scenes.scene_pair, render.render_with_parts, caption.caption, caption.plain_caption,
+    caption.ATTRIBUTES, (), 32,
+)  # fmt: skip
 MENAGERIE = World(
-    "menagerie", 128, 8, pretrain.menagerie.scenes.scene_pair, pretrain.menagerie.drawing.render.render_with_parts
-)
+    "menagerie", 128, 16, menagerie_scenes.scene_pair, menagerie_render.render_with_parts, menagerie_captions.caption,
+    menagerie_captions.plain_caption, menagerie_captions.ATTRIBUTES, LOOKS, menagerie_captions.MAX_TOKENS,
+)  # fmt: skip
 WORLDS = {world.name: world for world in (CRITTERS, MENAGERIE)}
 _FILE = "world.txt"
 

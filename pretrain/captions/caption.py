@@ -1,7 +1,7 @@
 """Descriptions of scenes in words, and what they say and leave open."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pretrain.drawing.identity import COATS, PATTERNS, SPECIES, WEAR_COLORS, WEARS
 from pretrain.drawing.scenes import PLACES, POSES, STYLES, Scene
@@ -58,10 +58,14 @@ UNSAID = "unsaid"
 
 @dataclass(frozen=True)
 class Caption:
-    """A text, and what it says of each of `ATTRIBUTES`; `UNSAID` where it leaves that open."""
+    """A text, and what it says of each of a world's attributes; `UNSAID` where it leaves that open.
+
+    `degrees` are the looks that it says something of, as numbers from -1 to 1.
+    """
 
     text: str
     said: dict[str, str]
+    degrees: dict[str, float] = field(default_factory=dict)
 
 
 ATTRIBUTES: dict[str, tuple[str, ...]] = {
@@ -127,11 +131,11 @@ def _looks_text(looks: dict[str, str]) -> str:
     return text
 
 
-def labels(said: dict[str, str]) -> list[int]:
-    """Return what is said of each of `ATTRIBUTES`, as a number; one past the last value where nothing is."""
+def labels(said: dict[str, str], attributes: dict[str, tuple[str, ...]] = ATTRIBUTES) -> list[int]:
+    """Return what is said of each attribute, as a number; one past the last value where nothing is."""
     return [
         len(values) if (value := said.get(name, UNSAID)) == UNSAID else values.index(value)
-        for name, values in ATTRIBUTES.items()
+        for name, values in attributes.items()
     ]
 
 

@@ -7,11 +7,9 @@ from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
-from pretrain.captions.caption import caption
-from pretrain.drawing.scenes import random_scene, split_seed
 from pretrain.training.models import CLIPTokenizer, Tokenizer
+from pretrain.worlds import World, world_of
 
-MAX_TOKENS = 32
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 Word = tuple[str, ...]
@@ -22,7 +20,8 @@ def train_tokenizer(folder: Path, captions: int = 20_000) -> Tokenizer:
 
     Writes the files of a CLIPTokenizer (vocab.json, merges.txt, tokenizer.json) into folder/tokenizer.
     """
-    merges = learn_merges(_words(captions))
+    world = world_of(folder)
+    merges = learn_merges(_words(world, captions))
     alphabet = _byte_alphabet()
     pieces = dict.fromkeys([*alphabet, *(byte + "</w>" for byte in alphabet), *(a + b for a, b in merges), START, END])
     target = folder / "tokenizer"
@@ -33,7 +32,7 @@ def train_tokenizer(folder: Path, captions: int = 20_000) -> Tokenizer:
     (target / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     settings = {
         "tokenizer_class": "CLIPTokenizer",
-        "model_max_length": MAX_TOKENS,
+        "model_max_length": world.max_tokens,
         "bos_token": START,
         "eos_token": END,
         "unk_token": END,
@@ -80,10 +79,9 @@ def _merged(word: Word, pair: tuple[str, str]) -> Word:
     return tuple(pieces)
 
 
-def _words(captions: int) -> list[str]:
-    rng = random.Random(0)
-    scenes = (random_scene(split_seed("pretraining", index)) for index in range(captions))
-    return [word for scene in scenes for word in caption(scene, rng).text.split()]
+def _words(world: World, captions: int) -> list[str]:
+    found = world.captions("pretraining", 0, captions, random.Random(0))
+    return [word for caption in found for word in caption.text.split()]
 
 
 def _byte_alphabet() -> list[str]:

@@ -10,8 +10,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pretrain.captions.caption import caption, plain_caption
-from pretrain.captions.tokenizer import MAX_TOKENS, open_tokenizer
+from pretrain.captions.tokenizer import open_tokenizer
 from pretrain.drawing.pictures import Pictures, open_pictures, to_tensor
 from pretrain.training.text import tokens
 from pretrain.training.vae import open_vae
@@ -21,7 +20,7 @@ CAPTIONS = 6  # a picture; the last two are the plain form
 
 @dataclass(frozen=True)
 class Latents:
-    """What the UNet learns from: scaled latents (N, 4, 16, 16), tokens (N, CAPTIONS, 32), parts (N, 16, 16)."""
+    """What the UNet learns from: latents (N, channels, 16, 16), tokens (N, CAPTIONS, tokens), parts (N, 16, 16)."""
 
     latents: NDArray[np.float16]
     tokens: NDArray[np.int16]
@@ -31,7 +30,7 @@ class Latents:
         return len(self.latents)
 
     def batch(self, rows: list[int], which: list[int]) -> tuple[Tensor, Tensor, Tensor]:
-        """Latents (B, 4, 16, 16), tokens of each row's caption number `which` (B, 32), parts (B, 16, 16)."""
+        """Latents (B, channels, 16, 16), tokens of each row's caption number `which` (B, tokens), parts (B, 16, 16)."""
         ids = self.tokens[rows, which].astype(np.int64)
         parts = self.parts[rows].astype(np.int64)
         return torch.from_numpy(self.latents[rows]).float(), torch.from_numpy(ids), torch.from_numpy(parts)
@@ -47,7 +46,7 @@ def encode_pictures(folder: Path, split: str, count: int, batch: int = 50) -> No
     if paths[0].exists() and len(np.load(paths[0], mmap_mode="r")) >= count:
         return
     unfinished = paths[0].with_suffix(".unfinished")
-    target = open_memmap(unfinished, "w+", np.float16, (count, 4, 16, 16))
+    target = open_memmap(unfinished, "w+", np.float16, (count, vae.config.latent_channels, 16, 16))
     for first in range(0, count, batch):
         images = to_tensor(pictures.images[first : min(first + batch, count)])
         means = vae.encode(images).latent_dist.mode() * vae.config.scaling_factor
@@ -59,10 +58,11 @@ def encode_pictures(folder: Path, split: str, count: int, batch: int = 50) -> No
 
 def _caption_tokens(folder: Path, pictures: Pictures, count: int) -> NDArray[np.int16]:
     tokenizer = open_tokenizer(folder)
-    ids = np.zeros((count, CAPTIONS, MAX_TOKENS), np.int16)
+    world = pictures.world
+    ids = np.zeros((count, CAPTIONS, world.max_tokens), np.int16)
     for index in range(count):
         scene, rng = pictures.scene(index), random.Random(index)
-        texts = [caption(scene, rng).text for _ in range(CAPTIONS - 2)] + [plain_caption(scene)] * 2
+        texts = [world.caption(scene, rng).text for _ in range(CAPTIONS - 2)] + [world.plain_caption(scene)] * 2
         ids[index] = tokens(tokenizer, texts).numpy()
     return ids
 
