@@ -20,6 +20,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pictures", type=int, default=40_000, help="how many to draw for training")
     parser.add_argument("--processes", type=int, default=2, help="of one thread each")
     parser.add_argument("--bfloat16", action="store_true", help="compute in it; needs a CPU that has it to be faster")
+    parser.add_argument("--judge", default="ab", choices=["a", "b", "ab"], help="which judges of the menagerie")
     parser.add_argument("--out", type=Path, default=Path("models/critters"), help="the model's folder")
     parser.add_argument("--count", type=int, default=540, help="how many prompts to evaluate, pictures to show")
     parser.add_argument("--split", default="development", choices=["pretraining", "development", "test"])

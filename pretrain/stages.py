@@ -8,6 +8,7 @@ from pretrain.drawing.pictures import draw_pictures
 from pretrain.drawing.sheet import contact_sheet
 from pretrain.judging.evaluate import evaluate, show
 from pretrain.judging.judges import train_judges
+from pretrain.menagerie.judging import train_judge
 from pretrain.training.export import export, reopen
 from pretrain.training.latents import encode_pictures
 from pretrain.training.parallel import run_parallel
@@ -15,7 +16,7 @@ from pretrain.training.text import train_text
 from pretrain.training.trainer import Budget
 from pretrain.training.unet import train_unet
 from pretrain.training.vae import train_vae
-from pretrain.worlds import WORLDS, choose_world
+from pretrain.worlds import CRITTERS, WORLDS, choose_world, world_of
 
 Options = argparse.Namespace
 HELD_OUT_PICTURES = 2000
@@ -80,7 +81,11 @@ def unet(options: Options) -> None:
 
 def judges(options: Options) -> None:
     """Train the two judges."""
-    train_judges(options.work, _budget(options, 15), options.processes)
+    if world_of(options.work) is CRITTERS:
+        train_judges(options.work, _budget(options, 15), options.processes)
+        return
+    for name in options.judge:
+        run_parallel(train_judge, 1, options.work, _budget(options, 60), name, options.bfloat16)
 
 
 def write(options: Options) -> None:
