@@ -8,9 +8,10 @@ from pretrain.drawing.pictures import draw_pictures
 from pretrain.drawing.sheet import contact_sheet
 from pretrain.judging.evaluate import evaluate, show
 from pretrain.judging.judges import train_judges
+from pretrain.menagerie.judge import FEATURES, open_judge
 from pretrain.menagerie.judging import train_judge
 from pretrain.training.export import export, reopen
-from pretrain.training.latents import encode_pictures
+from pretrain.training.latents import encode_pictures, judge_pictures
 from pretrain.training.parallel import run_parallel
 from pretrain.training.text import train_text
 from pretrain.training.trainer import Budget
@@ -74,9 +75,15 @@ def latents(options: Options) -> None:
         encode_pictures(options.work, split, options.pictures)
 
 
+def judged(options: Options) -> None:
+    """Write what judge A sees in the pictures, for the UNet to be aligned with; only the menagerie's can."""
+    judge = open_judge("a", options.work / "judges" / "judge_a.safetensors")
+    judge_pictures(options.work, "pretraining", judge.body, FEATURES)
+
+
 def unet(options: Options) -> None:
     """Train the UNet."""
-    run_parallel(train_unet, options.processes, options.work, _budget(options, 180), options.rate)
+    run_parallel(train_unet, options.processes, options.work, _budget(options, 180), options.rate, options.bfloat16)
 
 
 def judges(options: Options) -> None:
@@ -117,6 +124,7 @@ STAGES: dict[str, Callable[[Options], None]] = {
     "draw": draw,
     "evaluate": measure,
     "export": write,
+    "judged": judged,
     "judges": judges,
     "latents": latents,
     "samples": samples,

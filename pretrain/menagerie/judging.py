@@ -22,6 +22,7 @@ from pretrain.menagerie.scenes import Scene, look_alikes, random_setting, split_
 from pretrain.training.trainer import Budget, Trainer
 
 GROUPS, ALIKE, SCENES = 3, 5, 2  # a batch: groups of look-alikes, individuals in each, scenes of each
+MEASURED = 24  # individuals, at each save
 _TEMPERATURE = 0.1
 _UNKNOWN = -100  # what cross entropy leaves out
 _GRAY = ("sketch",)  # styles without colors
@@ -126,7 +127,7 @@ def train_judge(folder: Path, budget: Budget, name: str, bfloat16: bool = False)
 
     def on_save() -> None:
         save_judge(trainer.average, path)
-        found = measure(trainer.average, "development", 24)
+        found = measure(trainer.average, "development", MEASURED)
         print(f"judge {name}: " + ", ".join(f"{key} {value:.3f}" for key, value in found.items()), flush=True)
 
     trainer.train(loss_of, budget, on_save, save_minutes=5)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from pretrain.captions.tokenizer import open_tokenizer
 from pretrain.drawing.pictures import Pictures, open_pictures, to_tensor
@@ -25,6 +25,7 @@ class Latents:
     latents: NDArray[np.float16]
     tokens: NDArray[np.int16]
     parts: NDArray[np.uint8]
+    judged: NDArray[np.float16] | None = None  # a judge's features of the pictures, (N, C, 8, 8)
 
     def __len__(self) -> int:
         return len(self.latents)
@@ -34,6 +35,12 @@ class Latents:
         ids = self.tokens[rows, which].astype(np.int64)
         parts = self.parts[rows].astype(np.int64)
         return torch.from_numpy(self.latents[rows]).float(), torch.from_numpy(ids), torch.from_numpy(parts)
+
+    def judgement(self, rows: list[int]) -> Tensor:
+        """Return a judge's features of these pictures, (B, C, 8, 8); ValueError if none were written."""
+        if self.judged is None:
+            raise ValueError("no judge has looked at these pictures")
+        return torch.from_numpy(self.judged[rows]).float()
 
 
 @torch.no_grad()
@@ -70,7 +77,24 @@ def _caption_tokens(folder: Path, pictures: Pictures, count: int) -> NDArray[np.
 def open_latents(folder: Path, split: str) -> Latents:
     """Return the latents written before, in memory."""
     latents, ids = (np.load(path) for path in _paths(folder, split))
-    return Latents(latents, ids, np.array(open_pictures(folder, split).parts))
+    judged = _judged_path(folder, split)
+    features = np.load(judged, mmap_mode="r") if judged.exists() else None
+    return Latents(latents, ids, np.array(open_pictures(folder, split).parts), features)
+
+
+@torch.no_grad()
+def judge_pictures(folder: Path, split: str, body: nn.Module, channels: int, batch: int = 50) -> None:
+    """Write what a judge's body, (B, 3, size, size) to (B, channels, 8, 8), makes of a split's pictures."""
+    pictures = open_pictures(folder, split)
+    target = np.empty((len(pictures), channels, 8, 8), np.float16)
+    for first in range(0, len(pictures), batch):
+        features = body(to_tensor(pictures.images[first : first + batch]))
+        target[first : first + len(features)] = features.numpy()
+    np.save(_judged_path(folder, split), target)
+
+
+def _judged_path(folder: Path, split: str) -> Path:
+    return folder / f"{split}-judged.npy"
 
 
 def _paths(folder: Path, split: str) -> tuple[Path, Path]:

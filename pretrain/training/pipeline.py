@@ -35,13 +35,13 @@ class Pipeline:
 
     @torch.no_grad()
     def encode(self, prompts: list[str]) -> Tensor:
-        """Return the prompts' encodings, (B, 32, width)."""
+        """Return the prompts' encodings, (B, tokens, width)."""
         sequence: Tensor = self.text(input_ids=tokens(self.tokenizer, prompts))[0]
         return sequence
 
     @torch.no_grad()
     def draw(self, sequence: Tensor, first_seed: int = 0, guidance: float = GUIDANCE) -> NDArray[np.uint8]:
-        """sequence: (B, 32, width). Return pictures (B, 64, 64, 3); row k starts from the noise of seed first + k."""
+        """sequence: (B, tokens, width). Return pictures (B, size, size, 3); row k's noise has the seed first + k."""
         empty = self.encode([""])[0]
         pictures = []
         for first in range(0, len(sequence), BATCH):

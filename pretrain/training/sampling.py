@@ -40,10 +40,12 @@ PROMPTS = (
 
 @torch.no_grad()
 def sample(unet: Unet, sequence: Tensor, empty: Tensor, seeds: list[int], guidance: float = GUIDANCE) -> Tensor:
-    """sequence: (B, 32, width), empty: (32, width); one seed a row. Returns scaled latents (B, 4, 16, 16)."""
+    """sequence: (B, tokens, width), empty: (tokens, width); a seed a row. Returns scaled latents (B, C, 16, 16)."""
     scheduler = ddim()
     scheduler.set_timesteps(SAMPLING_STEPS)
-    noise = [torch.randn(4, 16, 16, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    noise = [
+        torch.randn(unet.config.in_channels, 16, 16, generator=torch.Generator().manual_seed(seed)) for seed in seeds
+    ]
     latents = torch.stack(noise)
     both = torch.cat([empty.expand_as(sequence), sequence])
     for timestep in scheduler.timesteps:
@@ -55,7 +57,7 @@ def sample(unet: Unet, sequence: Tensor, empty: Tensor, seeds: list[int], guidan
 
 @torch.no_grad()
 def decode(vae: Vae, latents: Tensor) -> NDArray[np.uint8]:
-    """Scaled latents (B, 4, 16, 16) to pictures (B, 64, 64, 3)."""
+    """Scaled latents (B, C, 16, 16) to pictures (B, size, size, 3)."""
     return to_bytes(vae.decode(latents / vae.config.scaling_factor).sample)
 
 

@@ -38,6 +38,6 @@ def draw_timesteps(count: int, generator: torch.Generator) -> Tensor:
 
 
 def add_noise(latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-    """Noisy latents, (B, 4, 16, 16) like both others; timesteps: (B,)."""
+    """Noisy latents, (B, C, 16, 16) like both others; timesteps: (B,)."""
     kept = ALPHAS[timesteps][:, None, None, None]
     return kept.sqrt() * latents + (1 - kept).sqrt() * noise

@@ -15,22 +15,26 @@ from pretrain.training.sampling import sample_sheet
 from pretrain.training.schedule import STEPS, WEIGHTS, add_noise, draw_timesteps
 from pretrain.training.text import WIDTH, open_text, tokens
 from pretrain.training.trainer import Budget, Trainer
+from pretrain.worlds import CRITTERS, World, world_of
 
 PAIRS = 4  # a step and process
 TAIL = 5
 PARTS_WEIGHT = 0.1
 HELD_OUT = 256
+ALIGNED_WEIGHT = 0.5
+_DOWN, _UP = "CrossAttnDownBlock2D", "CrossAttnUpBlock2D"
 
 
-def new_unet() -> Unet:
-    """Return a UNet for 16x16 latents with fresh weights."""
+def new_unet(world: World) -> Unet:
+    """Return a UNet for 16x16 latents with fresh weights; the menagerie's reads the text at the highest level, too."""
+    small = world is CRITTERS
     return UNet2DConditionModel(
         sample_size=16,
-        in_channels=4,
-        out_channels=4,
-        block_out_channels=(64, 128, 192),
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        in_channels=world.channels,
+        out_channels=world.channels,
+        block_out_channels=(64, 128, 192) if small else (96, 160, 224),
+        down_block_types=("DownBlock2D" if small else _DOWN, _DOWN, _DOWN),
+        up_block_types=(_UP, _UP, "UpBlock2D" if small else _UP),
         layers_per_block=1,
         cross_attention_dim=WIDTH,
         attention_head_dim=4,  # the NUMBER of heads: diffusers keeps the old name
@@ -39,27 +43,41 @@ def new_unet() -> Unet:
 
 
 class Denoiser(nn.Module):
-    """The UNet, and while it trains a reader that tells the parts of the animal from its inner features.
+    """The UNet, and while it trains readers of its inner features: of the animal's parts, of what a judge sees.
 
-    The reader's loss makes the UNet place head, legs and coat early, where the noise loss has hardly a gradient.
+    Their losses make the UNet place head, legs and coat early, where the noise loss has hardly a gradient. `judged`
+    is how many channels the judge's features have that it is aligned with (as REPA does, arXiv 2410.06940); 0 for none.
     """
 
-    def __init__(self, unet: Unet) -> None:
+    def __init__(self, unet: Unet, judged: int = 0) -> None:
         super().__init__()
         self.unet = unet.to(memory_format=torch.channels_last)
-        self.parts = nn.Conv2d(128, len(PARTS), 1)
+        bottom, middle = unet.config.block_out_channels[-1:-3:-1]
+        self.parts = nn.Conv2d(middle, len(PARTS), 1)
+        self.judged = (
+            nn.Sequential(nn.Conv2d(bottom, bottom, 1), nn.SiLU(), nn.Conv2d(bottom, judged, 1)) if judged else None
+        )
 
-    def forward(self, noisy: Tensor, timesteps: Tensor, sequence: Tensor) -> tuple[Tensor, Tensor]:
-        """noisy: (B, 4, 16, 16), sequence: (B, 32, WIDTH); returns the noise and scores (B, parts, 16, 16)."""
+    def forward(self, noisy: Tensor, timesteps: Tensor, sequence: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """noisy: (B, C, 16, 16), sequence: (B, tokens, WIDTH).
+
+        Returns the noise, scores (B, parts, 16, 16), and what the judge may see (B, judged, 8, 8).
+        """
         features: list[Tensor] = []
 
         def keep(_block: nn.Module, _inputs: Any, output: Tensor) -> None:
             features.append(output)
 
-        hook = self.unet.up_blocks[1].register_forward_hook(keep)
+        hooks = [self.unet.up_blocks[level].register_forward_hook(keep) for level in (0, 1)]
         noise: Tensor = self.unet(noisy.contiguous(memory_format=torch.channels_last), timesteps, sequence).sample
-        hook.remove()
-        return noise, self.parts(features[0])
+        for hook in hooks:
+            hook.remove()
+        return noise, self.parts(features[1]), self.judged(features[0]) if self.judged else None
+
+
+def misaligned(seen: Tensor, judged: Tensor) -> Tensor:
+    """Return one minus the mean cosine between the UNet's and the judge's features, (B, C, 8, 8) each."""
+    return 1 - functional.cosine_similarity(seen.float(), judged, dim=1).mean()
 
 
 def mix_tails(sequence: Tensor, empty: Tensor, generator: torch.Generator) -> Tensor:
@@ -79,7 +97,7 @@ def mix_tails(sequence: Tensor, empty: Tensor, generator: torch.Generator) -> Te
     return torch.where(dropped[:, None, None], empty, mixed)
 
 
-def train_unet(folder: Path, budget: Budget, rate: float) -> None:
+def train_unet(folder: Path, budget: Budget, rate: float, bfloat16: bool = False) -> None:
     """Train (or take up) the UNet on the frozen text encoder; afterwards its average lies in folder/unet.
 
     Without a checkpoint it begins with the weights in folder/unet, or with fresh ones if there are none.
@@ -89,17 +107,23 @@ def train_unet(folder: Path, budget: Budget, rate: float) -> None:
     empty = text(input_ids=tokens(open_tokenizer(folder), [""]))[0][0]
     torch.manual_seed(0)
     known = (folder / "unet").exists()
-    denoiser = Denoiser(UNet2DConditionModel.from_pretrained(folder / "unet").float() if known else new_unet())
+    unet = UNet2DConditionModel.from_pretrained(folder / "unet").float() if known else new_unet(world_of(folder))
+    denoiser = Denoiser(unet, 0 if data.judged is None else data.judged.shape[1])
     trainer = Trainer(denoiser, folder / "unet.pt", rate)
 
     def loss_of(_step: int, generator: torch.Generator) -> Tensor:
-        latents, ids, parts = _pairs(data, generator)
+        rows = _pairs(data, generator)
+        latents, ids, parts = data.batch(rows, torch.randint(CAPTIONS, (len(rows),), generator=generator).tolist())
         sequence = mix_tails(text(input_ids=ids)[0], empty, generator)
         timesteps = draw_timesteps(len(latents), generator)
         noise = torch.randn(latents.shape, generator=generator)
-        predicted, seen = denoiser(add_noise(latents, noise, timesteps), timesteps, sequence)
-        error = (predicted - noise).pow(2).flatten(1).mean(1)
-        return torch.mean(error * WEIGHTS[timesteps]) + PARTS_WEIGHT * functional.cross_entropy(seen, parts)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            predicted, seen, aligned = denoiser(add_noise(latents, noise, timesteps), timesteps, sequence)
+        error = (predicted.float() - noise).pow(2).flatten(1).mean(1)
+        loss = torch.mean(error * WEIGHTS[timesteps]) + PARTS_WEIGHT * functional.cross_entropy(seen.float(), parts)
+        if aligned is not None:
+            loss = loss + ALIGNED_WEIGHT * misaligned(aligned, data.judgement(rows))
+        return loss
 
     def on_save() -> None:
         average = trainer.average
@@ -112,11 +136,10 @@ def train_unet(folder: Path, budget: Budget, rate: float) -> None:
     trainer.train(loss_of, budget, on_save, save_minutes=7)
 
 
-def _pairs(data: Latents, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+def _pairs(data: Latents, generator: torch.Generator) -> list[int]:
     firsts = torch.randint(len(data) // 2, (PAIRS,), generator=generator) * 2
-    rows = torch.stack([firsts, firsts + 1], 1).flatten().tolist()
-    which = torch.randint(CAPTIONS, (2 * PAIRS,), generator=generator).tolist()
-    return data.batch(rows, which)
+    rows: list[int] = torch.stack([firsts, firsts + 1], 1).flatten().tolist()
+    return rows
 
 
 @torch.no_grad()

@@ -28,7 +28,9 @@ def test_a_lesson_has_scenes_of_each_individual_side_by_side_among_look_alikes()
 
 
 def test_only_what_can_be_seen_is_taught() -> None:
-    who = replace(random_individual(random.Random(0)), face="plain", front="plain", back="plain", socks=False, tip=False)
+    who = replace(
+        random_individual(random.Random(0)), face="plain", front="plain", back="plain", socks=False, tip=False
+    )
     truth = truth_of([Scene(who, usual_setting("sitting", "beach", style)) for style in ("photo", "sketch")])
     seen = dict(zip(NUMBERS, truth.seen.T.tolist(), strict=True))
     assert seen["ear_length"] == [True, True]

@@ -1,0 +1,86 @@
+"""The trainings run on the menagerie, from drawings to an exported pipeline, and a folder knows its world."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+
+from pretrain import stages
+from pretrain.captions.tokenizer import train_tokenizer
+from pretrain.drawing.pictures import draw_pictures, open_pictures
+from pretrain.menagerie.judge import FEATURES, judge_b, save_judge
+from pretrain.training.export import megabytes
+from pretrain.training.latents import judge_pictures, open_latents
+from pretrain.training.unet import misaligned
+from pretrain.worlds import CRITTERS, MENAGERIE, choose_world, world_of
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory: pytest.TempPathFactory) -> Namespace:
+    """A whole small run, a step or two each."""
+    folder = tmp_path_factory.mktemp("run")
+    found = Namespace(
+        work=folder / "work", out=folder / "model", steps=1, minutes=None, anneal=0.5, rate=1e-3, pictures=8,
+        processes=1, world="menagerie", bfloat16=True, judge="b",
+    )  # fmt: skip
+    threads = torch.get_num_threads()
+    choose_world(found.work, "menagerie")
+    for split in ("development", "pretraining"):
+        draw_pictures(found.work, split, 8, processes=1)
+    train_tokenizer(found.work, captions=300)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pretrain.training.sampling.SAMPLING_STEPS", 2)
+        patch.setattr("pretrain.menagerie.judging.GROUPS", 1)
+        patch.setattr("pretrain.menagerie.judging.MEASURED", 2)
+        for stage in (stages.vae, stages.text, stages.judges, stages.latents):
+            stage(found)
+        judge_pictures(found.work, "pretraining", judge_b().requires_grad_(False).body, FEATURES)
+        stages.unet(found)
+    stages.write(found)
+    torch.set_num_threads(threads)
+    return found
+
+
+def test_what_is_exported_is_a_stable_diffusion_pipeline_of_128_px(options: Namespace) -> None:
+    pipeline = StableDiffusionPipeline.from_pretrained(options.out, torch_dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    images = pipeline("a sitting dog", num_inference_steps=2, height=128, width=128, output_type="np").images
+    assert images.shape == (1, 128, 128, 3)
+    assert pipeline.tokenizer.model_max_length == 40
+    assert 0 < megabytes(options.out) <= 80
+
+
+def test_drawn_pictures_are_those_of_their_scenes(options: Namespace) -> None:
+    pictures = open_pictures(options.work, "pretraining")
+    assert pictures.images.shape == (8, 128, 128, 3)
+    assert np.array_equal(pictures.images[3], np.asarray(MENAGERIE.draw(pictures.scene(3))[0]))
+
+
+def test_the_unet_is_aligned_with_what_a_judge_sees(options: Namespace) -> None:
+    data = open_latents(options.work, "pretraining")
+    judged = data.judgement([0, 5])
+    assert judged.shape == (2, FEATURES, 8, 8)
+    assert misaligned(judged, judged) == pytest.approx(0, abs=1e-5)
+    assert misaligned(-judged, judged) == pytest.approx(2, abs=1e-5)
+    names = torch.load(options.work / "unet.pt", weights_only=True)["module"]
+    assert any(name.startswith("judged.") for name in names)
+    with pytest.raises(ValueError, match="no judge"):
+        open_latents(options.work, "development").judgement([0])
+
+
+def test_a_work_folder_is_of_one_world(options: Namespace, tmp_path: Path) -> None:
+    assert world_of(options.work) is MENAGERIE
+    assert world_of(tmp_path) is CRITTERS
+    with pytest.raises(ValueError, match="another world, menagerie"):
+        choose_world(options.work, "critters")
+
+
+def test_the_judge_lies_in_the_exported_folder(options: Namespace) -> None:
+    assert (options.out / "judges" / "judge_b.safetensors").stat().st_size < 10_000_000
+    save_judge(judge_b(), options.work / "again.safetensors")
+    assert (options.work / "again.safetensors").exists()
