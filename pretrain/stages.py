@@ -10,6 +10,7 @@ from pretrain.judging.evaluate import evaluate, show
 from pretrain.judging.judges import train_judges
 from pretrain.menagerie.judge import FEATURES, open_judge
 from pretrain.menagerie.judging import train_judge
+from pretrain.menagerie.outside import OUTSIDE, draw_outside_pictures
 from pretrain.training.export import export, reopen
 from pretrain.training.latents import encode_pictures, judge_pictures
 from pretrain.training.parallel import run_parallel
@@ -44,6 +45,12 @@ def draw(options: Options) -> None:
     draw_pictures(options.work, "pretraining", options.pictures, options.processes)
 
 
+def outside(options: Options) -> None:
+    """Fetch drawings by others and draw them in scenes of the menagerie, one for fifteen of ours."""
+    choose_world(options.work, "menagerie")
+    draw_outside_pictures(options.work, options.pictures // 30 * 2)
+
+
 def begin(options: Options) -> None:
     """Take up an exported model: put its parts where the other stages look for what was trained so far."""
     reopen(options.out, options.work)
@@ -71,14 +78,17 @@ def text(options: Options) -> None:
 
 def latents(options: Options) -> None:
     """Encode the pictures and captions."""
-    for split in ("development", "pretraining"):
+    outside = (OUTSIDE,) if (options.work / "outside").exists() else ()
+    for split in ("development", "pretraining", *outside):
         encode_pictures(options.work, split, options.pictures)
 
 
 def judged(options: Options) -> None:
     """Write what judge A sees in the pictures, for the UNet to be aligned with; only the menagerie's can."""
     judge = open_judge("a", options.work / "judges" / "judge_a.safetensors")
-    judge_pictures(options.work, "pretraining", judge.body, FEATURES)
+    outside = (OUTSIDE,) if (options.work / "outside").exists() else ()
+    for split in ("pretraining", *outside):
+        judge_pictures(options.work, split, judge.body, FEATURES)
 
 
 def unet(options: Options) -> None:
@@ -128,6 +138,7 @@ STAGES: dict[str, Callable[[Options], None]] = {
     "judges": judges,
     "latents": latents,
     "samples": samples,
+    "outside": outside,
     "sheet": sheet,
     "text": text,
     "tokenizer": tokenizer,

@@ -19,6 +19,7 @@ from pretrain.menagerie import captions as menagerie_captions
 from pretrain.menagerie import scenes as menagerie_scenes
 from pretrain.menagerie.drawing import render as menagerie_render
 from pretrain.menagerie.looks import LOOKS
+from pretrain.menagerie.outside import OUTSIDE, describe, describe_plainly, outside_scene
 
 Drawing = tuple[Image.Image, NDArray[np.uint8]]
 
@@ -39,7 +40,9 @@ class World:
     max_tokens: int
 
     def scene(self, split: str, index: int) -> Any:
-        """Return the scene of a split's index-th picture."""
+        """Return the scene of a split's index-th picture; of the split "outside" that of a drawing by others."""
+        if split == OUTSIDE:
+            return outside_scene(index)
         return self.pair(scenes.split_seed(split, index // 2))[index % 2]
 
     def captions(self, split: str, first: int, count: int, rng: random.Random) -> list[Caption]:
@@ -57,8 +60,8 @@ CRITTERS = World(
     caption.ATTRIBUTES, (), 32,
 )  # fmt: skip
 MENAGERIE = World(
-    "menagerie", 128, 16, menagerie_scenes.scene_pair, menagerie_render.render_with_parts, menagerie_captions.caption,
-    menagerie_captions.plain_caption, menagerie_captions.ATTRIBUTES, LOOKS, menagerie_captions.MAX_TOKENS,
+    "menagerie", 128, 16, menagerie_scenes.scene_pair, menagerie_render.render_with_parts, describe, describe_plainly,
+    menagerie_captions.ATTRIBUTES, LOOKS, menagerie_captions.MAX_TOKENS,
 )  # fmt: skip
 WORLDS = {world.name: world for world in (CRITTERS, MENAGERIE)}
 _FILE = "world.txt"

@@ -1,5 +1,7 @@
 """Pictures and captions, encoded once for the UNet."""
 
+from __future__ import annotations
+
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,7 @@ from torch import Tensor, nn
 
 from pretrain.captions.tokenizer import open_tokenizer
 from pretrain.drawing.pictures import Pictures, open_pictures, to_tensor
+from pretrain.menagerie.outside import OUTSIDE, UNKNOWN_PART
 from pretrain.training.text import tokens
 from pretrain.training.vae import open_vae
 
@@ -34,7 +37,18 @@ class Latents:
         """Latents (B, channels, 16, 16), tokens of each row's caption number `which` (B, tokens), parts (B, 16, 16)."""
         ids = self.tokens[rows, which].astype(np.int64)
         parts = self.parts[rows].astype(np.int64)
+        parts[parts == UNKNOWN_PART] = -100  # what cross entropy leaves out
         return torch.from_numpy(self.latents[rows]).float(), torch.from_numpy(ids), torch.from_numpy(parts)
+
+    def and_more(self, others: Latents) -> Latents:
+        """Return these and others as one, the others behind."""
+        both = self.judged is not None and others.judged is not None
+        return Latents(
+            np.concatenate([self.latents, others.latents]),
+            np.concatenate([self.tokens, others.tokens]),
+            np.concatenate([self.parts, others.parts]),
+            np.concatenate([self.judged, others.judged]) if both else None,
+        )
 
     def judgement(self, rows: list[int]) -> Tensor:
         """Return a judge's features of these pictures, (B, C, 8, 8); ValueError if none were written."""
@@ -80,6 +94,12 @@ def open_latents(folder: Path, split: str) -> Latents:
     judged = _judged_path(folder, split)
     features = np.load(judged, mmap_mode="r") if judged.exists() else None
     return Latents(latents, ids, np.array(open_pictures(folder, split).parts), features)
+
+
+def lessons(folder: Path) -> Latents:
+    """Return all that the UNet learns from: our drawings, and those by others if there are any."""
+    own = open_latents(folder, "pretraining")
+    return own.and_more(open_latents(folder, OUTSIDE)) if _paths(folder, OUTSIDE)[0].exists() else own
 
 
 @torch.no_grad()

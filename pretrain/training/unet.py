@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from pretrain.captions.tokenizer import open_tokenizer
 from pretrain.drawing.pen import PARTS
-from pretrain.training.latents import CAPTIONS, Latents, open_latents
+from pretrain.training.latents import CAPTIONS, Latents, lessons, open_latents
 from pretrain.training.models import TextEncoder, Unet, UNet2DConditionModel
 from pretrain.training.sampling import sample_sheet
 from pretrain.training.schedule import STEPS, WEIGHTS, add_noise, draw_timesteps
@@ -75,6 +75,12 @@ class Denoiser(nn.Module):
         return noise, self.parts(features[1]), self.judged(features[0]) if self.judged else None
 
 
+def _misplaced(seen: Tensor, parts: Tensor) -> Tensor:
+    """Return how badly the parts are told, where they are known: (B, parts, 16, 16) against (B, 16, 16)."""
+    known = (parts >= 0).sum().clamp(min=1)
+    return functional.cross_entropy(seen, parts, reduction="sum") / known
+
+
 def misaligned(seen: Tensor, judged: Tensor) -> Tensor:
     """Return one minus the mean cosine between the UNet's and the judge's features, (B, C, 8, 8) each."""
     return 1 - functional.cosine_similarity(seen.float(), judged, dim=1).mean()
@@ -102,7 +108,7 @@ def train_unet(folder: Path, budget: Budget, rate: float, bfloat16: bool = False
 
     Without a checkpoint it begins with the weights in folder/unet, or with fresh ones if there are none.
     """
-    data, held = open_latents(folder, "pretraining"), open_latents(folder, "development")
+    data, held = lessons(folder), open_latents(folder, "development")
     text = open_text(folder)
     empty = text(input_ids=tokens(open_tokenizer(folder), [""]))[0][0]
     torch.manual_seed(0)
@@ -120,7 +126,7 @@ def train_unet(folder: Path, budget: Budget, rate: float, bfloat16: bool = False
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             predicted, seen, aligned = denoiser(add_noise(latents, noise, timesteps), timesteps, sequence)
         error = (predicted.float() - noise).pow(2).flatten(1).mean(1)
-        loss = torch.mean(error * WEIGHTS[timesteps]) + PARTS_WEIGHT * functional.cross_entropy(seen.float(), parts)
+        loss = torch.mean(error * WEIGHTS[timesteps]) + PARTS_WEIGHT * _misplaced(seen.float(), parts)
         if aligned is not None:
             loss = loss + ALIGNED_WEIGHT * misaligned(aligned, data.judgement(rows))
         return loss

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from pretrain.drawing.pictures import Pictures, open_pictures, to_bytes, to_tensor
 from pretrain.drawing.sheet import sheet
+from pretrain.menagerie.outside import OUTSIDE
 from pretrain.training.models import AutoencoderKL, Vae
 from pretrain.training.trainer import Budget, Trainer
 from pretrain.worlds import World
@@ -56,6 +57,7 @@ def train_vae(folder: Path, budget: Budget, decoder_only: bool = False, bfloat16
     `bfloat16` computes in it, where that is faster.
     """
     pictures, held = open_pictures(folder, "pretraining"), open_pictures(folder, "development")
+    others = open_pictures(folder, OUTSIDE) if (folder / "outside").exists() else None
     torch.manual_seed(0)
     vae = open_vae(folder).requires_grad_(True) if (folder / "vae").exists() else new_vae(pictures.world)
     if decoder_only:
@@ -65,7 +67,7 @@ def train_vae(folder: Path, budget: Budget, decoder_only: bool = False, bfloat16
     trainer = Trainer(vae, folder / f"{name}.pt", 5e-4)
 
     def loss_of(_step: int, generator: torch.Generator) -> Tensor:
-        images = _crops(pictures, generator)
+        images = _crops(pictures, others, generator)
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             with torch.set_grad_enabled(not decoder_only):
                 posterior = vae.encode(images).latent_dist
@@ -89,12 +91,14 @@ def open_vae(folder: Path) -> Vae:
     return AutoencoderKL.from_pretrained(folder / "vae").float().eval().requires_grad_(False)
 
 
-def _crops(pictures: Pictures, generator: torch.Generator) -> Tensor:
-    """(BATCH, 3, side, side), half a picture wide each, at random on the latents' grid."""
+def _crops(pictures: Pictures, others: Pictures | None, generator: torch.Generator) -> Tensor:
+    """(BATCH, 3, side, side), half a picture wide each, at random on the latents' grid; the last is of others."""
     step, side = pictures.world.shrink, pictures.world.size // 2
     which = torch.randint(len(pictures), (BATCH,), generator=generator).tolist()
     corners = (torch.randint(8 + 1, (BATCH, 2), generator=generator) * step).tolist()
     whole = [to_tensor(pictures.images[index : index + 1]) for index in which]
+    if others:
+        whole[-1] = to_tensor(others.images[which[-1] % len(others)][None])
     crops = [image[:, :, y : y + side, x : x + side] for image, (y, x) in zip(whole, corners, strict=True)]
     return torch.cat(crops)
 
