@@ -117,7 +117,7 @@ def measure(options: Options) -> None:
 
 def samples(options: Options) -> None:
     """Write a sheet of samples of the exported model."""
-    show(options.out, options.work / "samples.png", options.split)
+    show(options.out, options.work / "samples.png", options.split, world_of(options.work))
 
 
 def everything(options: Options) -> None:

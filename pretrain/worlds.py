@@ -35,6 +35,7 @@ class World:
     draw: Callable[[Any], Drawing]
     caption: Callable[[Any, random.Random], Caption]
     plain_caption: Callable[[Any], str]
+    ask: Callable[[int, str, str, str], Any]  # a seed, pose, place, style: that individual in such a scene
     attributes: dict[str, tuple[str, ...]]  # what captions tell in words, and the values of each
     looks: tuple[str, ...]  # what captions tell as numbers
     max_tokens: int
@@ -57,11 +58,11 @@ class World:
 
 CRITTERS = World(
     "critters", 64, 4, scenes.scene_pair, render.render_with_parts, caption.caption, caption.plain_caption,
-    caption.ATTRIBUTES, (), 32,
+    scenes.asked_scene, caption.ATTRIBUTES, (), 32,
 )  # fmt: skip
 MENAGERIE = World(
     "menagerie", 128, 16, menagerie_scenes.scene_pair, menagerie_render.render_with_parts, describe, describe_plainly,
-    menagerie_captions.ATTRIBUTES, LOOKS, menagerie_captions.MAX_TOKENS,
+    menagerie_scenes.asked_scene, menagerie_captions.ATTRIBUTES, LOOKS, menagerie_captions.MAX_TOKENS,
 )  # fmt: skip
 WORLDS = {world.name: world for world in (CRITTERS, MENAGERIE)}
 _FILE = "world.txt"

@@ -40,6 +40,11 @@ def random_scene(seed: int) -> Scene:
     return random_setting(random_identity(rng), rng)
 
 
+def asked_scene(seed: int, pose: str, place: str, style: str) -> Scene:
+    """Return the individual of a seed in a scene that a caption asks for."""
+    return Scene(random_scene(seed).who, pose, place, style)
+
+
 def scene_pair(seed: int) -> tuple[Scene, Scene]:
     """Two scenes whose animals share coat, pattern and wear but neither pose, place, style nor (mostly) species.
 

@@ -6,6 +6,7 @@ import random
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -13,20 +14,23 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from pretrain.captions.caption import Caption, caption, plain_caption
-from pretrain.drawing.pictures import open_pictures, to_tensor
-from pretrain.drawing.scenes import PLACES, POSES, STYLES, Scene, random_scene, split_seed
+from pretrain.captions.caption import Caption
+from pretrain.drawing.pictures import Pictures, open_pictures, to_tensor
+from pretrain.drawing.scenes import PLACES, POSES, STYLES, split_seed
 from pretrain.drawing.sheet import sheet
-from pretrain.judging.judge import Judge
 from pretrain.judging.judges import accuracy, open_judges
+from pretrain.menagerie.judge import open_judge
+from pretrain.menagerie.judging import measure
 from pretrain.training.export import megabytes
 from pretrain.training.parallel import settle
 from pretrain.training.pipeline import Pipeline, open_pipeline
 from pretrain.training.unet import TAIL
 from pretrain.training.vae import psnr
+from pretrain.worlds import CRITTERS, World, world_of
 
 SHOWN = 48
 KINDS = ("plain", "foreign_tail")
+COLORS = ("coat", "second", "third", "iris", "sky", "wear_color")  # which a sketch does not show
 _FIRST = 1000  # the first ones' pictures were looked at while training
 
 
@@ -34,37 +38,45 @@ _FIRST = 1000  # the first ones' pictures were looked at while training
 class Prompt:
     """A caption of a scene that was not trained on, in the plain form or in full."""
 
-    scene: Scene
+    scene: Any
     caption: Caption
 
 
-def prompts(split: str, count: int) -> list[Prompt]:
+class Reader(Protocol):
+    """A judge of any world."""
+
+    def read(self, images: Tensor) -> list[dict[str, str]]:
+        """images: (B, 3, size, size) in -1..1; the likeliest value of every attribute of each picture."""
+
+
+def prompts(split: str, count: int, world: World = CRITTERS) -> list[Prompt]:
     """Return captions that ask for every pose, place and style equally often; half of them in the plain form."""
     found = []
     for index in range(count):
         seed = split_seed(split, _FIRST + index)
         rng = random.Random(seed + 0.75)
         place, style = PLACES[index % len(PLACES)], STYLES[index // len(PLACES) % len(STYLES)]
-        scene = Scene(random_scene(seed).who, POSES[index // 54 % len(POSES)], place, style)
-        full = caption(scene, rng)
-        said = {"species": scene.who.species, "pose": scene.pose, "place": place, "style": style}
-        found.append(Prompt(scene, full if index % 2 else Caption(plain_caption(scene), said)))
+        pose = POSES[index // 54 % len(POSES)]
+        scene = world.ask(seed, pose, place, style)
+        full = world.caption(scene, rng)
+        said = {"species": scene.who.species, "pose": pose, "place": place, "style": style}
+        found.append(Prompt(scene, full if index % 2 else Caption(world.plain_caption(scene), said)))
     return found
 
 
-def readings(judge: Judge, pictures: NDArray[np.uint8], asked: list[Prompt]) -> dict[str, float]:
+def readings(judge: Reader, pictures: NDArray[np.uint8], asked: list[Prompt]) -> dict[str, float]:
     """Return, for each attribute, the share of pictures that show what their captions say of it."""
     right: dict[str, list[bool]] = {}
     seen = [row for first in range(0, len(pictures), 50) for row in judge.read(to_tensor(pictures[first : first + 50]))]
     for found, prompt in zip(seen, asked, strict=True):
         for name, value in prompt.caption.said.items():
-            if prompt.caption.said["style"] != "sketch" or name not in ("coat", "second", "wear_color"):
+            if prompt.caption.said["style"] != "sketch" or name not in COLORS:
                 right.setdefault(name, []).append(found[name] == value)
     return {name: round(float(np.mean(values)), 4) for name, values in right.items()}
 
 
 def foreign_tails(sequence: Tensor) -> Tensor:
-    """Return (B, 32, width) with the last five vectors of each row taken from another one."""
+    """Return (B, tokens, width) with the last five vectors of each row taken from another one."""
     return torch.cat([sequence[:, :-TAIL], sequence.roll(len(sequence) // 2 + 1, 0)[:, -TAIL:]], 1)
 
 
@@ -97,7 +109,8 @@ def _draw_kind(job: tuple[Path, Path, int, str, str]) -> None:
     settle()
     model, folder, count, split, kind = job
     pipeline = open_pipeline(model)
-    sequence = pipeline.encode([prompt.caption.text for prompt in prompts(split, count)])
+    asked = prompts(split, count, world_of(folder))
+    sequence = pipeline.encode([prompt.caption.text for prompt in asked])
     pictures = pipeline.draw(foreign_tails(sequence) if kind == "foreign_tail" else sequence)
     np.save(folder / f"{kind}.npy", pictures)
     sheet([Image.fromarray(picture) for picture in pictures[:96]], 12).save(folder / f"{kind}.png")
@@ -106,16 +119,17 @@ def _draw_kind(job: tuple[Path, Path, int, str, str]) -> None:
 def evaluate(model: Path, folder: Path, count: int, split: str, processes: int = 2) -> dict[str, object]:
     """Measure an exported model against its bars; writes folder/evaluation.json beside the samples."""
     draw_samples(model, folder, count, split, processes)
-    pipeline, judges = open_pipeline(model), open_judges(model / "judges")
+    pipeline, world = open_pipeline(model), world_of(folder)
     held = open_pictures(folder, "development" if split == "pretraining" else split)
-    asked = prompts(split, count)
+    asked = prompts(split, count, world)
+    judges, figures = _judges(model / "judges", held)
     report: dict[str, object] = {
         "split": split,
         "prompts": count,
         "psnr": round(psnr(pipeline.vae, held, 500), 2),
         "megabytes": round(megabytes(model), 1),
         "seconds_per_edit": seconds_per_edit(pipeline),
-        "judges": {name: accuracy(judge, held, 1000) for name, judge in judges.items()},
+        "judges": figures,
     }
     for kind in KINDS:
         pictures = np.load(folder / f"{kind}.npy")
@@ -125,10 +139,24 @@ def evaluate(model: Path, folder: Path, count: int, split: str, processes: int =
     return report
 
 
-def show(model: Path, path: Path, split: str = "development") -> None:
+def _judges(folder: Path, held: Pictures) -> tuple[dict[str, Reader], dict[str, dict[str, float]]]:
+    """Return a world's judges, and how well they read held-out drawings."""
+    readers: dict[str, Reader] = {}
+    figures = {}
+    if held.world is CRITTERS:
+        for name, judge in open_judges(folder).items():
+            readers[name], figures[name] = judge, accuracy(judge, held, 1000)
+        return readers, figures
+    for name in ("a", "b"):
+        other = open_judge(name, folder / f"judge_{name}.safetensors")
+        readers[name], figures[name] = other, measure(other, held.split, min(100, len(held)))
+    return readers, figures
+
+
+def show(model: Path, path: Path, split: str = "development", world: World = CRITTERS) -> None:
     """Write a sheet of 48 samples of an exported model."""
     pipeline = open_pipeline(model)
-    asked = prompts(split, 10 * SHOWN)[3::10]
+    asked = prompts(split, 10 * SHOWN, world)[3::10]
     pictures = pipeline.draw(pipeline.encode([prompt.caption.text for prompt in asked]))
     sheet([Image.fromarray(picture) for picture in pictures]).save(path)
     for prompt in asked:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from pretrain.drawing.pictures import to_tensor
+from pretrain.drawing.pictures import Pictures, open_pictures, to_bytes, to_tensor
 from pretrain.menagerie.captions import ATTRIBUTES
 from pretrain.menagerie.colors import Rgb, named, oklab
 from pretrain.menagerie.drawing.render import render
@@ -20,8 +21,10 @@ from pretrain.menagerie.judge import NUMBERS, Judge, Reading, new_judge, open_ju
 from pretrain.menagerie.looks import LOOKS
 from pretrain.menagerie.scenes import Scene, look_alikes, random_setting, split_seed
 from pretrain.training.trainer import Budget, Trainer
+from pretrain.training.vae import open_vae
 
 GROUPS, ALIKE, SCENES = 3, 5, 2  # a batch: groups of look-alikes, individuals in each, scenes of each
+DECODED, ROUND_TRIPS = 6, 2000  # pictures of a batch that went through the VAE, and how many there are of them
 MEASURED = 24  # individuals, at each save
 _TEMPERATURE = 0.1
 _UNKNOWN = -100  # what cross entropy leaves out
@@ -103,8 +106,9 @@ def judge_loss(reading: Reading, truth: Truth) -> Tensor:
     ]
     error = (reading.numbers - truth.numbers).pow(2) * truth.seen
     numbers = error.sum() / truth.seen.sum()
-    rows = len(reading.vectors)
-    likeness = reading.vectors @ reading.vectors.T / _TEMPERATURE - 1e4 * torch.eye(rows)
+    rows = min(len(reading.vectors), GROUPS * ALIKE * SCENES)  # those behind them are alone
+    vectors = reading.vectors[:rows]
+    likeness = vectors @ vectors.T / _TEMPERATURE - 1e4 * torch.eye(rows)
     same = functional.cross_entropy(likeness, torch.arange(rows) ^ 1)
     return torch.stack(words).mean() + 2 * numbers + 0.4 * same
 
@@ -116,9 +120,15 @@ def train_judge(folder: Path, budget: Budget, name: str, bfloat16: bool = False)
     judge = open_judge(name, path).requires_grad_(True) if path.exists() else new_judge(name)
     trainer = Trainer(judge, folder / f"judge-{name}.pt", 1e-3, seed=11 if name == "a" else 23)
 
+    decoded = round_trips(folder)
+
     def loss_of(_step: int, generator: torch.Generator) -> Tensor:
         scenes = lesson(generator)
         images = pictures_of(scenes)
+        if decoded:
+            rows = torch.randint(len(decoded[1]), (DECODED,), generator=generator).tolist()
+            scenes += [decoded[0].scene(row) for row in rows]
+            images = torch.cat([images, to_tensor(decoded[1][rows])])
         strength = torch.rand(len(images), 1, 1, 1, generator=generator) * 0.1
         images = images + strength * torch.randn(images.shape, generator=generator)
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
@@ -131,6 +141,26 @@ def train_judge(folder: Path, budget: Budget, name: str, bfloat16: bool = False)
         print(f"judge {name}: " + ", ".join(f"{key} {value:.3f}" for key, value in found.items()), flush=True)
 
     trainer.train(loss_of, budget, on_save, save_minutes=5)
+
+
+@torch.no_grad()
+def round_trips(folder: Path) -> tuple[Pictures, NDArray[np.uint8]] | None:
+    """Return drawings and what the VAE makes of the first of them, (N, 128, 128, 3); None as long as there is no VAE.
+
+    They are made once and kept beside the drawings.
+    """
+    if not (folder / "vae").exists() or not (folder / "pretraining-images.npy").exists():
+        return None
+    path, pictures = folder / "round-trips.npy", open_pictures(folder, "pretraining")
+    if not path.exists():
+        vae = open_vae(folder)
+        count, found = min(ROUND_TRIPS, len(pictures)), []
+        for first in range(0, count, 20):
+            images = to_tensor(pictures.images[first : min(first + 20, count)])
+            found.append(to_bytes(vae.decode(vae.encode(images).latent_dist.mode()).sample))
+        np.save(path, np.concatenate(found))
+    decoded: NDArray[np.uint8] = np.load(path, mmap_mode="r")
+    return pictures, decoded
 
 
 @torch.no_grad()

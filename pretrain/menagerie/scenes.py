@@ -92,6 +92,11 @@ def random_scene(seed: int) -> Scene:
     return Scene(who, random_setting(rng))
 
 
+def asked_scene(seed: int, pose: str, place: str, style: str) -> Scene:
+    """Return the individual of a seed in a scene that a plain caption asks for."""
+    return Scene(random_scene(seed).who, usual_setting(pose, place, style, decor=seed))
+
+
 def scene_pair(seed: int) -> tuple[Scene, Scene]:
     """Return two scenes of animals that share their looks, every second time not their species.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from argparse import Namespace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pretrain import stages
 from pretrain.captions.tokenizer import train_tokenizer
 from pretrain.drawing.pictures import draw_pictures, open_pictures
 from pretrain.menagerie.judge import FEATURES, judge_b, save_judge
+from pretrain.menagerie.judging import round_trips
 from pretrain.training.export import megabytes
 from pretrain.training.latents import judge_pictures, open_latents
 from pretrain.training.unet import misaligned
@@ -25,13 +27,13 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> Namespace:
     """A whole small run, a step or two each."""
     folder = tmp_path_factory.mktemp("run")
     found = Namespace(
-        work=folder / "work", out=folder / "model", steps=1, minutes=None, anneal=0.5, rate=1e-3, pictures=8,
-        processes=1, world="menagerie", bfloat16=True, judge="b",
+        work=folder / "work", out=folder / "model", steps=1, minutes=None, anneal=0.5, rate=1e-3, pictures=4,
+        processes=1, world="menagerie", bfloat16=True, judge="ab", split="development", count=3,
     )  # fmt: skip
     threads = torch.get_num_threads()
     choose_world(found.work, "menagerie")
     for split in ("development", "pretraining"):
-        draw_pictures(found.work, split, 8, processes=1)
+        draw_pictures(found.work, split, 4, processes=1)
     train_tokenizer(found.work, captions=300)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pretrain.training.sampling.SAMPLING_STEPS", 2)
@@ -57,13 +59,13 @@ def test_what_is_exported_is_a_stable_diffusion_pipeline_of_128_px(options: Name
 
 def test_drawn_pictures_are_those_of_their_scenes(options: Namespace) -> None:
     pictures = open_pictures(options.work, "pretraining")
-    assert pictures.images.shape == (8, 128, 128, 3)
+    assert pictures.images.shape == (4, 128, 128, 3)
     assert np.array_equal(pictures.images[3], np.asarray(MENAGERIE.draw(pictures.scene(3))[0]))
 
 
 def test_the_unet_is_aligned_with_what_a_judge_sees(options: Namespace) -> None:
     data = open_latents(options.work, "pretraining")
-    judged = data.judgement([0, 5])
+    judged = data.judgement([0, 3])
     assert judged.shape == (2, FEATURES, 8, 8)
     assert misaligned(judged, judged) == pytest.approx(0, abs=1e-5)
     assert misaligned(-judged, judged) == pytest.approx(2, abs=1e-5)
@@ -78,6 +80,23 @@ def test_a_work_folder_is_of_one_world(options: Namespace, tmp_path: Path) -> No
     assert world_of(tmp_path) is CRITTERS
     with pytest.raises(ValueError, match="another world, menagerie"):
         choose_world(options.work, "critters")
+
+
+def test_the_evaluation_reports_every_bar(options: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pretrain.training.sampling.SAMPLING_STEPS", 2)
+    stages.measure(options)
+    report = json.loads((options.work / "evaluation.json").read_text(encoding="utf-8"))
+    assert {"psnr", "megabytes", "seconds_per_edit", "judges", "plain", "foreign_tail"} <= set(report)
+    assert {"again", "again, photo", "words", "numbers"} == set(report["judges"]["b"])
+    assert {"species", "pose", "place", "style"} <= set(report["plain"]["a"])
+
+
+def test_judges_also_see_what_the_vae_makes_of_drawings(options: Namespace) -> None:
+    found = round_trips(options.work)
+    assert found is not None
+    pictures, decoded = found
+    assert decoded.shape == pictures.images.shape
+    assert not np.array_equal(decoded, pictures.images)
 
 
 def test_the_judge_lies_in_the_exported_folder(options: Namespace) -> None:
