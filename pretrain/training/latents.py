@@ -59,7 +59,10 @@ class Latents:
 
 @torch.no_grad()
 def encode_pictures(folder: Path, split: str, count: int, batch: int = 50) -> None:
-    """Write the latents (posterior means) and captions of a split's first `count` pictures, unless they are there."""
+    """Write the latents (posterior means) and captions of a split's first `count` pictures, unless they are there.
+
+    A run that was stopped is taken up; latents of another VAE must be removed before.
+    """
     pictures = open_pictures(folder, split)
     count = min(count, len(pictures))
     vae = open_vae(folder)
@@ -67,14 +70,27 @@ def encode_pictures(folder: Path, split: str, count: int, batch: int = 50) -> No
     if paths[0].exists() and len(np.load(paths[0], mmap_mode="r")) >= count:
         return
     unfinished = paths[0].with_suffix(".unfinished")
-    target = open_memmap(unfinished, "w+", np.float16, (count, vae.config.latent_channels, 16, 16))
+    target = _begun(unfinished, (count, vae.config.latent_channels, 16, 16))
     for first in range(0, count, batch):
+        if target[first].any():  # a run that was stopped has encoded this batch
+            continue
         images = to_tensor(pictures.images[first : min(first + batch, count)])
         means = vae.encode(images).latent_dist.mode() * vae.config.scaling_factor
-        target[first : first + len(means)] = means.numpy()
+        encoded = means.numpy()
+        target[first + 1 : first + len(means)] = encoded[1:]
+        target[first] = encoded[0]  # last: it says that the batch is there
     np.save(paths[1], _caption_tokens(folder, pictures, count))
-    target.flush()
+    del target  # writes what is left
     unfinished.replace(paths[0])
+
+
+def _begun(path: Path, shape: tuple[int, ...]) -> NDArray[np.float16]:
+    """Return what a stopped run of that shape left, zeros where it had not come yet, or zeros alone."""
+    if path.exists():
+        earlier: NDArray[np.float16] = np.load(path, mmap_mode="r+")
+        if earlier.shape == shape:
+            return earlier
+    return open_memmap(path, "w+", np.float16, shape)
 
 
 def _caption_tokens(folder: Path, pictures: Pictures, count: int) -> NDArray[np.int16]:

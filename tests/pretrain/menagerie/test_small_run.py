@@ -17,7 +17,7 @@ from pretrain.drawing.pictures import draw_pictures, open_pictures
 from pretrain.menagerie.judge import FEATURES, judge_b, save_judge
 from pretrain.menagerie.judging import round_trips
 from pretrain.training.export import megabytes
-from pretrain.training.latents import judge_pictures, open_latents
+from pretrain.training.latents import encode_pictures, judge_pictures, open_latents
 from pretrain.training.unet import misaligned
 from pretrain.worlds import CRITTERS, MENAGERIE, choose_world, world_of
 
@@ -73,6 +73,24 @@ def test_the_unet_is_aligned_with_what_a_judge_sees(options: Namespace) -> None:
     assert any(name.startswith("judged.") for name in names)
     with pytest.raises(ValueError, match="no judge"):
         open_latents(options.work, "development").judgement([0])
+
+
+def test_encoding_that_was_stopped_is_taken_up(options: Namespace, tmp_path: Path) -> None:
+    whole = np.load(options.work / "development-latents.npy")
+    begun = whole.copy()
+    begun[2:] = 0
+    for name in ("vae", "tokenizer", "world.txt", "development-images.npy", "development-parts.npy"):
+        (tmp_path / name).symlink_to(options.work / name)
+    np.save(tmp_path / "development-latents.npy", begun)
+    (tmp_path / "development-latents.npy").rename(tmp_path / "development-latents.unfinished")
+    before = begun[0] + 1  # kept as it is, so it isn't encoded again
+    stopped = np.load(tmp_path / "development-latents.unfinished", mmap_mode="r+")
+    stopped[0] = before
+    del stopped
+    encode_pictures(tmp_path, "development", 4, batch=2)
+    found = np.load(tmp_path / "development-latents.npy")
+    assert np.array_equal(found[0], before)
+    assert np.allclose(found[1:], whole[1:], atol=1e-2)
 
 
 def test_a_work_folder_is_of_one_world(options: Namespace, tmp_path: Path) -> None:
