@@ -121,8 +121,14 @@ def samples(options: Options) -> None:
 
 
 def everything(options: Options) -> None:
-    """Run every stage from nothing to the exported model; stages that were finished are taken up, not repeated."""
-    for stage in (draw, tokenizer, vae, text, latents, unet, decoder, judges, write, measure):
+    """Run every stage from nothing to the exported model; stages that were finished are taken up, not repeated.
+
+    The menagerie's judges come first, for its UNet is aligned with one. Drawings by others are taken in only if
+    `outside` has fetched them before.
+    """
+    small = choose_world(options.work, options.world) is CRITTERS
+    first, last = ((latents,), (judges,)) if small else ((judges, latents, judged), ())
+    for stage in (draw, tokenizer, vae, text, *first, unet, decoder, *last, write, measure):
         print(f"== {stage.__name__}", flush=True)
         stage(options)
 

@@ -30,7 +30,6 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> Namespace:
         work=folder / "work", out=folder / "model", steps=1, minutes=None, anneal=0.5, rate=1e-3, pictures=4,
         processes=1, world="menagerie", bfloat16=True, judge="ab", split="development", count=3,
     )  # fmt: skip
-    threads = torch.get_num_threads()
     choose_world(found.work, "menagerie")
     for split in ("development", "pretraining"):
         draw_pictures(found.work, split, 4, processes=1)
@@ -44,7 +43,6 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> Namespace:
         judge_pictures(found.work, "pretraining", judge_b().requires_grad_(False).body, FEATURES)
         stages.unet(found)
     stages.write(found)
-    torch.set_num_threads(threads)
     return found
 
 
