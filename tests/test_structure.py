@@ -20,10 +20,12 @@ MAY_IMPORT = {
     "core/diffusion": ("core.diffusion", "core.errors", "core.models.parameters"),
     "worker": ("core", "worker"),
     "worker/engine": ("worker.engine", "core.diffusion", "core.errors"),
+    "worker/serving": ("core", "worker.serving", "worker.engine", "worker.served_models"),
     "api": ("core", "api"),
     "cli": ("core", "cli"),
 }
 # What the engine must not know of, so that it can be lifted out as a library
+WITHOUT_TORCH = ("api", "cli", "core/jobs", "core/live", "core/models", "core/storage")
 NOT_THE_ENGINES = {"celery", "kombu", "redis", "boto3", "botocore", "fastapi", "structlog"}
 
 
@@ -52,6 +54,11 @@ def test_imports_run_one_way(folder: str) -> None:
 
 def test_the_engine_knows_nothing_of_queues_storage_or_http() -> None:
     assert {name.split(".")[0] for name in imports("worker/engine")} & NOT_THE_ENGINES == set()
+
+
+@pytest.mark.parametrize("folder", WITHOUT_TORCH)
+def test_only_what_computes_imports_torch(folder: str) -> None:
+    assert {name.split(".")[0] for name in imports(folder)} & {"torch", "diffusers", "transformers"} == set()
 
 
 def test_the_page_of_modules_is_what_the_modules_say() -> None:

@@ -66,10 +66,9 @@ class SleepingEngine:
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._loop, name="engine", daemon=True)
 
-    @property
-    def last_tick(self) -> float:
-        """A sleeper is never stuck."""
-        return time.monotonic()
+    def is_stuck(self, _: float) -> bool:
+        """Return False: who sleeps is not stuck."""
+        return False
 
     def start(self) -> None:
         """Start the thread."""

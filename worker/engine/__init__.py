@@ -1,4 +1,4 @@
-"""The engine: everybody's routines as batches through one frozen backbone. It knows nothing of queues or storage.
+"""The engine: everybody's routines as batches through frozen backbones. It knows nothing of Celery, Redis or storage.
 
 A routine is a generator that yields requests (`core.diffusion.requests`); `Engine.submit` takes it and answers with a
 `Ticket`. Read `engine.py` first: pick, call, resume.

@@ -8,12 +8,11 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from worker.engine.batching import Group, Row
+from worker.engine.batching import Group, Row, bucket_for
 from worker.engine.device.faults import Fault, fault_of
 from worker.engine.device.memory import Capacity, empty_cache
 from worker.engine.execution import execute
 from worker.engine.pace import Pace
-from worker.engine.policy import bucket_for
 from worker.engine.stats import Meter
 from worker.engine.ticket import DeviceMemoryError
 

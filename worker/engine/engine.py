@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from core.diffusion.requests import EncodePrompt, Report, Request, Routine
 from core.errors import InvalidInputError
 from worker.engine.arrivals import Arrivals
-from worker.engine.batching import Row, group_of
+from worker.engine.batching import Row, bucket_for, group_of, pick
 from worker.engine.calls import Calls, Failure, Shortage
 from worker.engine.device.faults import Fault, fault_of, may_be_a_jobs, may_be_lost
 from worker.engine.device.threads import reserve_cores
 from worker.engine.pace import Pace
-from worker.engine.policy import Kind, Shares, bucket_for, pick
+from worker.engine.policy import Kind, Shares
 from worker.engine.prompts import PromptCache
 from worker.engine.run import Run
 from worker.engine.stats import EngineStats, Meter

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from worker.engine.policy import Kind, Shares, bucket_for, pick, rows_to_take
+from worker.engine.batching import bucket_for, pick, rows_to_take
+from worker.engine.policy import Kind, Shares
 
 
 @dataclass(frozen=True)
