@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from pretrain.captions.caption import ATTRIBUTES
+from pretrain.judging.network import Mixing, Residual, load_weights
 
 IDENTITY_WIDTH = 32
 
@@ -41,44 +41,12 @@ class Judge(nn.Module):
         return read, vectors
 
 
-class _Residual(nn.Module):
-    """Two 3x3 convolutions around a shortcut."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.inner = nn.Sequential(
-            nn.GroupNorm(8, width), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1),
-            nn.GroupNorm(8, width), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1),
-        )  # fmt: skip
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) to the same."""
-        result: Tensor = features + self.inner(features)
-        return result
-
-
-class _Mixing(nn.Module):
-    """A wide depthwise convolution over places, then a dense layer over channels."""
-
-    def __init__(self, width: int, kernel: int) -> None:
-        super().__init__()
-        self.places = nn.Conv2d(width, width, kernel, padding=kernel // 2, groups=width)
-        self.channels = nn.Sequential(
-            nn.GroupNorm(1, width), nn.Conv2d(width, 2 * width, 1), nn.GELU(), nn.Conv2d(2 * width, width, 1)
-        )
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) to the same."""
-        result: Tensor = features + self.channels(features + self.places(features))
-        return result
-
-
 def judge_a() -> Judge:
     """Return the judge for tuning and choosing: a residual network that goes down in steps of two."""
     body = nn.Sequential(
         nn.Conv2d(3, 32, 5, stride=2, padding=2), nn.GroupNorm(8, 32), nn.ReLU(),
-        nn.Conv2d(32, 64, 3, stride=2, padding=1), _Residual(64),
-        nn.Conv2d(64, 96, 3, stride=2, padding=1), _Residual(96), nn.GroupNorm(8, 96), nn.ReLU(),
+        nn.Conv2d(32, 64, 3, stride=2, padding=1), Residual(64),
+        nn.Conv2d(64, 96, 3, stride=2, padding=1), Residual(96), nn.GroupNorm(8, 96), nn.ReLU(),
         nn.Conv2d(96, 32, 1), nn.Flatten(), nn.Linear(32 * 64, 192), nn.ReLU(),
     )  # fmt: skip
     return Judge(body, 192)
@@ -87,8 +55,8 @@ def judge_a() -> Judge:
 def judge_b() -> Judge:
     """Return the judge that only reports: patches of 4 pixels, mixed over places and channels in turn."""
     body = nn.Sequential(
-        nn.Conv2d(3, 64, 4, stride=4), _Mixing(64, 5),
-        nn.Conv2d(64, 112, 2, stride=2), _Mixing(112, 5), _Mixing(112, 5), nn.GroupNorm(1, 112),
+        nn.Conv2d(3, 64, 4, stride=4), Mixing(64),
+        nn.Conv2d(64, 112, 2, stride=2), Mixing(112), Mixing(112), nn.GroupNorm(1, 112),
         nn.Conv2d(112, 32, 1), nn.GELU(), nn.Flatten(), nn.Linear(32 * 64, 192), nn.GELU(),
     )  # fmt: skip
     return Judge(body, 192)
@@ -99,14 +67,8 @@ def new_judge(name: str) -> Judge:
     return {"a": judge_a, "b": judge_b}[name]()
 
 
-def save_judge(judge: Judge, path: Path) -> None:
-    """Write a judge's weights in fp16 safetensors."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: weight.half().contiguous() for name, weight in judge.state_dict().items()}, path)
-
-
 def open_judge(name: str, path: Path) -> Judge:
     """Return judge "a" or "b" with the weights in a file, frozen, float32."""
     judge = new_judge(name)
-    judge.load_state_dict({key: weight.float() for key, weight in load_file(path).items()})
-    return judge.eval().requires_grad_(False)
+    load_weights(judge, path)
+    return judge

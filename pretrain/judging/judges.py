@@ -15,7 +15,8 @@ from pretrain.captions.caption import ATTRIBUTES
 from pretrain.drawing.pictures import Pictures, open_pictures, to_bytes, to_tensor
 from pretrain.drawing.render import render
 from pretrain.drawing.scenes import Scene, random_scene, random_setting, split_seed
-from pretrain.judging.judge import Judge, new_judge, open_judge, save_judge
+from pretrain.judging.judge import Judge, new_judge, open_judge
+from pretrain.judging.network import save_judge
 from pretrain.training.parallel import run_parallel
 from pretrain.training.trainer import Budget, Trainer
 from pretrain.training.vae import open_vae

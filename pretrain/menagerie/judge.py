@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pretrain.judging.network import Mixing, Residual, load_weights
 from pretrain.menagerie.captions import ATTRIBUTES
 from pretrain.menagerie.looks import LOOKS
 
@@ -55,45 +55,13 @@ class Judge(nn.Module):
         return [{name: ATTRIBUTES[name][best[name][row]] for name in ATTRIBUTES} for row in range(len(images))]
 
 
-class _Residual(nn.Module):
-    """Two 3x3 convolutions around a shortcut."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.inner = nn.Sequential(
-            nn.GroupNorm(8, width), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1),
-            nn.GroupNorm(8, width), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1),
-        )  # fmt: skip
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) to the same."""
-        result: Tensor = features + self.inner(features)
-        return result
-
-
-class _Mixing(nn.Module):
-    """A wide depthwise convolution over places, then a dense layer over channels."""
-
-    def __init__(self, width: int, kernel: int = 5) -> None:
-        super().__init__()
-        self.places = nn.Conv2d(width, width, kernel, padding=kernel // 2, groups=width)
-        self.channels = nn.Sequential(
-            nn.GroupNorm(1, width), nn.Conv2d(width, 2 * width, 1), nn.GELU(), nn.Conv2d(2 * width, width, 1)
-        )
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) to the same."""
-        result: Tensor = features + self.channels(features + self.places(features))
-        return result
-
-
 def judge_a() -> Judge:
     """Return the judge for tuning and choosing: a residual network that goes down in steps of two."""
     return Judge(nn.Sequential(
         nn.Conv2d(3, 24, 5, stride=2, padding=2), nn.GroupNorm(8, 24), nn.ReLU(),
-        nn.Conv2d(24, 48, 3, stride=2, padding=1), _Residual(48),
-        nn.Conv2d(48, 96, 3, stride=2, padding=1), _Residual(96),
-        nn.Conv2d(96, 128, 3, stride=2, padding=1), _Residual(128), _Residual(128), nn.GroupNorm(8, 128), nn.ReLU(),
+        nn.Conv2d(24, 48, 3, stride=2, padding=1), Residual(48),
+        nn.Conv2d(48, 96, 3, stride=2, padding=1), Residual(96),
+        nn.Conv2d(96, 128, 3, stride=2, padding=1), Residual(128), Residual(128), nn.GroupNorm(8, 128), nn.ReLU(),
         nn.Conv2d(128, FEATURES, 1),
     ))  # fmt: skip
 
@@ -101,9 +69,9 @@ def judge_a() -> Judge:
 def judge_b() -> Judge:
     """Return the judge that only reports: patches of 4 pixels, mixed over places and channels in turn."""
     return Judge(nn.Sequential(
-        nn.Conv2d(3, 48, 4, stride=4), _Mixing(48),
-        nn.Conv2d(48, 96, 2, stride=2), _Mixing(96), _Mixing(96),
-        nn.Conv2d(96, 160, 2, stride=2), _Mixing(160), _Mixing(160), nn.GroupNorm(1, 160),
+        nn.Conv2d(3, 48, 4, stride=4), Mixing(48),
+        nn.Conv2d(48, 96, 2, stride=2), Mixing(96), Mixing(96),
+        nn.Conv2d(96, 160, 2, stride=2), Mixing(160), Mixing(160), nn.GroupNorm(1, 160),
         nn.Conv2d(160, FEATURES, 1),
     ))  # fmt: skip
 
@@ -113,14 +81,8 @@ def new_judge(name: str) -> Judge:
     return {"a": judge_a, "b": judge_b}[name]()
 
 
-def save_judge(judge: Judge, path: Path) -> None:
-    """Write a judge's weights in fp16 safetensors."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: weight.half().contiguous() for name, weight in judge.state_dict().items()}, path)
-
-
 def open_judge(name: str, path: Path) -> Judge:
     """Return judge "a" or "b" with the weights in a file, frozen, float32."""
     judge = new_judge(name)
-    judge.load_state_dict({key: weight.float() for key, weight in load_file(path).items()})
-    return judge.eval().requires_grad_(False)
+    load_weights(judge, path)
+    return judge

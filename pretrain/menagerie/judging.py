@@ -13,11 +13,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from pretrain.drawing.pictures import Pictures, open_pictures, to_bytes, to_tensor
+from pretrain.judging.network import save_judge
 from pretrain.menagerie.captions import ATTRIBUTES
 from pretrain.menagerie.colors import Rgb, named, oklab
 from pretrain.menagerie.drawing.render import render
 from pretrain.menagerie.individual import words_of
-from pretrain.menagerie.judge import NUMBERS, Judge, Reading, new_judge, open_judge, save_judge
+from pretrain.menagerie.judge import NUMBERS, Judge, Reading, new_judge, open_judge
 from pretrain.menagerie.looks import LOOKS
 from pretrain.menagerie.scenes import Scene, look_alikes, random_setting, split_seed
 from pretrain.training.trainer import Budget, Trainer

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from pretrain.judging.network import save_judge
 from pretrain.menagerie.captions import ATTRIBUTES
 from pretrain.menagerie.individual import random_individual, words_of
-from pretrain.menagerie.judge import NUMBERS, new_judge, open_judge, save_judge
+from pretrain.menagerie.judge import NUMBERS, new_judge, open_judge
 from pretrain.menagerie.judging import ALIKE, SCENES, judge_loss, lesson, measure, pictures_of, truth_of
 from pretrain.menagerie.looks import LOOKS
 from pretrain.menagerie.scenes import Scene, random_scene, usual_setting

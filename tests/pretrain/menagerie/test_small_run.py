@@ -14,7 +14,8 @@ from diffusers import StableDiffusionPipeline
 from pretrain import stages
 from pretrain.captions.tokenizer import train_tokenizer
 from pretrain.drawing.pictures import draw_pictures, open_pictures
-from pretrain.menagerie.judge import FEATURES, judge_b, save_judge
+from pretrain.judging.network import save_judge
+from pretrain.menagerie.judge import FEATURES, judge_b
 from pretrain.menagerie.judging import round_trips
 from pretrain.training.export import megabytes
 from pretrain.training.latents import encode_pictures, judge_pictures, open_latents
