@@ -22,7 +22,6 @@ from core.diffusion.backbone import Backbone, load_backbone
 from core.errors import StorageUnavailableError, TailorError
 from core.jobs import keys
 from core.jobs.claims import Claims
-from core.jobs.records import KINDS
 from core.services import open_services
 from worker.consumption import Consumption
 from worker.engine import Engine, limit_memory
@@ -123,8 +122,7 @@ class Runtime:
                     self.runner.break_down("no model can be loaded", BROKEN_EXIT_CODE)
             if self.served.hashes():
                 self.heartbeat.beat()
-                for kind in KINDS:
-                    self.consumption.want(kind, True)
+                self.runner.heed_nudges()
             if len(self.served.hashes()) == len(self.cache.locations):
                 return
             self._stopped.wait(PUBLISH_AGAIN_S)

@@ -10,6 +10,7 @@ from functools import partial
 from threading import Thread
 
 import structlog
+from pydantic import ValidationError
 
 from core.errors import GoneError, NotFoundError
 from core.jobs import keys
@@ -23,6 +24,7 @@ RECENT_MINUTES = 3
 ALL_EVERY_S = 3600  # how often all of them are: what is this old and unknown has met several mishaps
 ABANDONED_S = 3600  # a marker without a job so long after belongs to a request that never got its 202
 READERS = 8  # threads that read specs while Redis is filled again
+READ_AT_ONCE = 1000  # fewer than the cache of specs holds
 log = structlog.get_logger()
 
 
@@ -72,16 +74,16 @@ class Adoption:
         known = self._store.live.open_jobs.are_open([keys.marked_job(marker.key) for marker in by_age])
         unknown = [marker for marker, is_known in zip(by_age, known, strict=True) if not is_known]
         with ThreadPoolExecutor(READERS) as pool:
-            list(pool.map(self._read, unknown))  # specs come from the cache from here on
-        for marker in unknown:
-            self._guarded(keys.marked_job(marker.key), partial(self._track, marker))
+            for first in range(0, len(unknown), READ_AT_ONCE):
+                some = unknown[first : first + READ_AT_ONCE]
+                list(pool.map(self._read, some))
+                for marker in some:
+                    self._guarded(keys.marked_job(marker.key), partial(self._track, marker))
 
     def _read(self, marker: ObjectInfo) -> None:
-        self._guarded(keys.marked_job(marker.key), partial(self._peek, keys.marked_job(marker.key)))
-
-    def _peek(self, job_id: str) -> None:
-        with suppress(NotFoundError, GoneError):  # `_track` sees to it
-            self._store.spec(job_id)
+        """Bring a spec into the cache, where `_track` finds it; what is wrong with it is `_track`'s to see to."""
+        with suppress(NotFoundError, GoneError, ValidationError):
+            self._store.spec(keys.marked_job(marker.key))
 
     def _track(self, marker: ObjectInfo) -> None:
         job_id = keys.marked_job(marker.key)

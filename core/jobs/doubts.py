@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from core.jobs import keys
 from core.jobs.ids import is_job_id
-from core.jobs.records import JobSpec
 from core.jobs.store import JobStore
 from core.jobs.sweep import sweep
 from core.pace import Pace
@@ -14,15 +13,11 @@ AFTER_S = 900  # longer than a process is likely to stand still and then go on
 
 
 class Doubts:
-    """Notes a job whose attempt was lost, and sweeps it again long after; costs what was lost, not what has ended."""
+    """Sweeps jobs whose attempts were lost again, long after; costs what was lost, not what has ended."""
 
     def __init__(self, store: JobStore) -> None:
         self._store = store
         self._pace = Pace(EVERY_S)
-
-    def note(self, spec: JobSpec) -> None:
-        """Note that an attempt at this job may be writing although its lease is lost."""
-        self._store.storage.put(keys.doubt(spec.id), b"")
 
     def go_on(self) -> None:
         """Sweep the jobs that have ended and were noted long ago."""

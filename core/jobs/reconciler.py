@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
@@ -19,6 +19,7 @@ from core.jobs.claims import line_after
 from core.jobs.doubts import Doubts
 from core.jobs.records import KINDS, JobSpec
 from core.jobs.store import JobStore
+from core.jobs.sweep import doubt
 from core.live.connection import eviction_policy
 from core.live.watch import Watch
 
@@ -83,7 +84,8 @@ class Reconciler:
         if not self._redis_seen:
             self._redis_seen = True
             self._warn_of_eviction()
-        self.store.pay_debts()
+        for spec in self.store.owed():
+            self._guarded(spec.id, partial(self.store.pay, spec))
         if watch is None:
             return
         self._adoption.go_on(all_of_them=watch.memory_lost)
@@ -103,17 +105,21 @@ class Reconciler:
             log.error("redis.evicts", maxmemory_policy=policy, wanted="noeviction")
 
     def _end_overdue(self, watch: Watch) -> None:
-        for spec in self._specs(self.store.live.open_jobs.overdue(watch.now_ms, MOST_AT_ONCE)):
-            detail = f"not ended by {spec.deadline_at:%FT%TZ}"
-            fail = partial(self.store.fail, spec, "deadline-exceeded", "Deadline exceeded", detail)
-            self._guarded(spec.id, fail)
+        for job_id in self.store.live.open_jobs.overdue(watch.now_ms, MOST_AT_ONCE):
+            self._guarded(job_id, partial(self._end_one, job_id))
+
+    def _end_one(self, job_id: str) -> None:
+        self.store.fail_if_overdue(self.store.spec(job_id))
 
     def _reap(self, watch: Watch) -> None:
         """Queue the jobs again whose leases have run out."""
         if not watch.may_reap:
             return
-        for spec in self._specs(self.store.live.leases.due(watch.now_ms, MOST_AT_ONCE)):
-            self._guarded(spec.id, partial(self.reap, spec))
+        for job_id in self.store.live.leases.due(watch.now_ms, MOST_AT_ONCE):
+            self._guarded(job_id, partial(self._reap_one, job_id))
+
+    def _reap_one(self, job_id: str) -> None:
+        self.reap(self.store.spec(job_id))
 
     def reap(self, spec: JobSpec, *, token: str = "") -> None:
         """Queue one job again whose lease has run out, or whose attempt is a dead process' (`token`)."""
@@ -121,7 +127,7 @@ class Reconciler:
             self.store.close(spec, end)
             return
         history = read_attempts(self.store.storage, spec.id)
-        self._doubts.note(spec)
+        doubt(self.store.storage, spec.id)
         if self.store.live.leases.reap(spec, line_after(spec, history), token=token):
             log.warning("job.reaped", job=spec.id, attempt=history.newest, crashes=history.crashes)
             self.store.nudges.send(spec.kind, spec.id)
@@ -150,13 +156,6 @@ class Reconciler:
             self.store.close(spec, end)
         elif spec.kind == "edit" and self.store.live.open_jobs.is_waiting(job_id):
             self.store.settling.release(spec)
-
-    def _specs(self, job_ids: Iterable[str]) -> list[JobSpec]:
-        """Return the specs of jobs, those left out that can't be read."""
-        specs: list[JobSpec] = []
-        for job_id in job_ids:
-            self._guarded(job_id, lambda job_id=job_id: specs.append(self.store.spec(job_id)))  # type: ignore[misc]
-        return specs
 
     def _guarded(self, job_id: str, mend: Callable[[], object]) -> None:
         """Do something for one job; what is wrong with it must not keep the others from theirs."""

@@ -41,14 +41,10 @@ class Settling:
 
     def go_on(self, tail_id: str) -> None:
         """Settle the edits of a tail that has ended, as somebody began to."""
-        try:
-            end = self._store.end(job_of(tail_id))
-        except NotFoundError:
-            end = None
-        if end is None:
-            self._store.live.open_jobs.end_settling(tail_id)
-        else:
+        if end := self._store.end(job_of(tail_id)):
             self.settle_all(tail_id, end)
+        else:
+            self._store.live.open_jobs.end_settling(tail_id)
 
     def release(self, spec: JobSpec) -> None:
         """Settle one edit if its tail has ended."""

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TypeVar
 
 import structlog
 from redis.exceptions import RedisError
 
 from core.clock import FleetClock
-from core.errors import GoneError, NotFoundError
+from core.errors import GoneError, NotFoundError, StorageUnavailableError
 from core.jobs import keys
 from core.jobs.attempts import AttemptHistory, read_attempts
 from core.jobs.ids import job_of
 from core.jobs.nudges import Nudges
 from core.jobs.records import JobEnd, JobKind, JobSpec, JobState, JobStatus, LiveRecord, Problem
 from core.jobs.settling import Settling
-from core.jobs.sweep import nothing_left, sweep
+from core.jobs.sweep import doubt, nothing_left, sweep
 from core.live.store import LiveStore
 from core.storage.base import ObjectMissingError, Storage
 
@@ -38,7 +38,7 @@ class JobStore:
         self.nudges = nudges
         self.clock = clock
         self.settling = Settling(self)
-        self._owed: dict[str, Callable[[], None]] = {}  # by job: what Redis has not heard of, as it was away
+        self._owed: dict[str, JobSpec] = {}  # by id: jobs of which Redis has not heard something, as it was away
         self._cached_spec = lru_cache(maxsize=4096)(self._read_spec)  # a spec never changes
 
     # Acceptance
@@ -76,7 +76,7 @@ class JobStore:
             self._begin(spec, AttemptHistory(), tail_end)
         except Exception as error:  # the 202 is already true
             log.warning("job.announce.failed", job=spec.id, error=str(error))
-            self._owed[spec.id] = partial(self.track, spec)
+            self._owed[spec.id] = spec
 
     def track(self, spec: JobSpec) -> None:
         """Begin the live record of an open job from what storage knows; raises RedisError."""
@@ -95,11 +95,18 @@ class JobStore:
             self.live.records.begin(spec, JobStatus.QUEUED, attempt=history.newest)
             self.nudges.send(spec.kind, spec.id)
 
-    def pay_debts(self) -> None:
-        """Do what this process owes Redis since it was away; raises RedisError while it still is."""
-        for job_id, pay in list(self._owed.items()):
-            pay()
-            self._owed.pop(job_id, None)
+    def owed(self) -> list[JobSpec]:
+        """Return the jobs of which this process still has to tell Redis something."""
+        return list(self._owed.values())
+
+    def pay(self, spec: JobSpec) -> None:
+        """Tell Redis of such a job; raises RedisError or StorageUnavailableError, and it stays owed."""
+        self._owed.pop(spec.id, None)  # first: what follows may find Redis away again and owe it anew
+        try:
+            self.track(spec)
+        except (RedisError, StorageUnavailableError):
+            self._owed[spec.id] = spec
+            raise
 
     # Reading
 
@@ -149,10 +156,11 @@ class JobStore:
         """Return what an open job waits for besides its turn."""
         if status is JobStatus.WAITING:
             return f"tail {spec.tail_id}"
-        served = self._quietly(self.live.workers.served, {spec.model_hash})
-        if status is JobStatus.QUEUED and spec.model_hash not in served:
-            return f"a worker that serves model {spec.model} with the weights {spec.model_hash[:12]}"
-        return None
+        if status is not JobStatus.QUEUED or spec.model_hash in self._quietly(
+            self.live.workers.served, {spec.model_hash}
+        ):
+            return None
+        return f"a worker that serves model {spec.model} with the weights {spec.model_hash[:12]}"
 
     def tail_end(self, tail_id: str) -> tuple[JobSpec, JobEnd | None]:
         """Return the personalization behind a tail and how it ended; raises NotFoundError or GoneError."""
@@ -201,7 +209,7 @@ class JobStore:
         if end := self._refuse_deleted(job_id):
             self.close(spec, end)  # the first one may have been cut off between the end and what follows it
         else:
-            self.storage.put(keys.doubt(job_id), b"")  # an attempt may still be writing
+            doubt(self.storage, job_id)
             self.finish(spec, JobEnd(job_id=job_id, status=JobStatus.CANCELED, ended_at=self.clock.now()))
         return self.state(job_id)
 
@@ -220,7 +228,7 @@ class JobStore:
                 self.settling.settle_all(spec.tail_id, end)
         except RedisError as error:
             log.warning("job.close.unannounced", job=spec.id, error=str(error))
-            self._owed[spec.id] = partial(self.track, spec)
+            self._owed[spec.id] = spec
             return  # the open marker stays, so that somebody comes back to it
         if not (end.status is JobStatus.SUCCEEDED and end.attempt == 1 and spec.kind == "edit"):
             sweep(self.storage, spec.id, end)  # an edit's first attempt leaves nothing beside its pictures

@@ -23,6 +23,11 @@ def sweep(storage: Storage, job_id: str, end: JobEnd) -> None:
             storage.delete(info.key)
 
 
+def doubt(storage: Storage, job_id: str) -> None:
+    """Note that a lost attempt may write under a job after its end: it is swept once more, later (`Doubts`)."""
+    storage.put(keys.doubt(job_id), b"")
+
+
 @contextmanager
 def nothing_left(storage: Storage, spec: JobSpec, *, shared_id: bool) -> Iterator[None]:
     """Take back what the block has written of a job when it raises StorageUnavailableError, as far as storage can.

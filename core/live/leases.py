@@ -41,10 +41,6 @@ class Leases:
         """Return jobs whose lease has run out, those first that have waited longest."""
         return cast("list[str]", self._client.zrangebyscore(names.LEASES, "-inf", now_ms, start=0, num=count))
 
-    def forget(self, job_id: str) -> None:
-        """Take a job from the leased ones that nobody knows any more."""
-        self._client.zrem(names.LEASES, job_id)
-
     def reap(self, spec: JobSpec, line: str, *, token: str = "") -> bool:
         """Queue a job whose lease has run out, or is a dead process' (`token`); True for the one caller that did.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import cast
 
 import redis
@@ -57,7 +56,8 @@ class Lines:
 
     def lengths(self) -> dict[tuple[str, str], int]:
         """Return how many jobs stand in each line of each model, empty lines left out."""
-        lines = [tuple(member.rpartition(":")[::2]) for member in self._in_use()]
+        in_use = cast("set[str]", self._client.smembers(names.LINES_IN_USE))
+        lines = [tuple(member.rpartition(":")[::2]) for member in in_use]
         with self._client.pipeline(transaction=False) as pipe:
             for line, model_hash in lines:
                 pipe.zcard(names.line_key(line, model_hash))
@@ -74,6 +74,3 @@ class Lines:
             for model_hash in model_hashes:
                 pipe.exists(names.line_key(line, model_hash))
             return any(pipe.execute())
-
-    def _in_use(self) -> Iterator[str]:
-        return iter(sorted(cast("set[str]", self._client.smembers(names.LINES_IN_USE))))

@@ -79,7 +79,7 @@ class Runner:
             except (RedisError, StorageUnavailableError) as error:
                 log.warning("attempt.claim.failed", kind=kind, error=str(error))
                 return  # the reconciler nudges again
-            self._heed_nudges()
+            self.heed_nudges()
             if attempt is None:
                 return
             self._run(attempt)
@@ -90,8 +90,8 @@ class Runner:
             if active.attempt.spec.kind == "personalize" and not active.alone:
                 active.stop(CancelReason.HANDED_BACK)
 
-    def _heed_nudges(self) -> None:
-        """Leave the nudges of a kind without a free slot to other workers."""
+    def heed_nudges(self) -> None:
+        """Take the nudges of a kind with a free slot, and leave those of a full one to other workers."""
         taken = self.slots.taken()
         for kind, most in self.slots.limits.items():
             self.heed(kind, taken[kind] < most)
@@ -114,7 +114,7 @@ class Runner:
             del self._active[attempt.token]
             self.taker.give(active)
             self.seat.note(self.attempts())
-            self._heed_nudges()
+            self.heed_nudges()
         log.info("attempt.ended", job=attempt.spec.id, outcome=outcome, seconds=round(time.monotonic() - started, 2))
 
     def _try(self, active: ActiveAttempt) -> str:

@@ -262,3 +262,32 @@ def test_the_picture_of_a_request_that_never_became_a_job_goes_with_its_marker(l
     life.reconciler.run_once()
 
     assert list(life.storage.list(keys.job(job_id))) == []
+
+
+def test_what_a_process_owes_redis_stays_owed_until_redis_has_it(tmp_path_factory) -> None:  # type: ignore[no-untyped-def]
+    with redis_server() as endpoint:
+        life = Life(tmp_path_factory.mktemp("life"), endpoint.url)
+        spec = life.accept(life.personalization())
+        endpoint.kill()
+        life.store.cancel(spec.id)
+        life.reconciler.run_once()
+        assert life.store.owed() == [spec]
+        endpoint.start()
+
+        life.reconciler.run_once()
+
+        assert life.store.owed() == []
+        assert life.open_jobs() == set()
+
+
+def test_a_debt_that_cannot_be_paid_keeps_nobody_from_being_mended(life: Life) -> None:
+    blind = Life(life.folder, f"unix://{life.folder}/nobody-listens.sock")
+    bad = blind.accept(life.personalization())
+    life.storage.put(keys.end(bad.id), b"{}")
+    late = life.accept(life.personalization(deadline_at=utc_now() - timedelta(seconds=1)))
+    blind.store.live = life.live  # Redis is there again
+
+    blind.reconciler.run_once()
+
+    assert blind.store.owed() == []
+    assert life.status(late) is JobStatus.FAILED

@@ -194,9 +194,9 @@ def test_a_full_kinds_nudges_are_left_to_others_until_a_slot_is_free(life: Life)
     active = takes(runner)
     assert active is not None
 
-    runner._heed_nudges()
+    runner.heed_nudges()
     ends(runner, active)
-    runner._heed_nudges()
+    runner.heed_nudges()
 
     assert heeded == [("personalize", False), ("edit", True), ("personalize", True), ("edit", True)]
 
