@@ -16,6 +16,7 @@ from api.intake.decoder import Decoder
 from api.intake.room import Tally
 from api.metrics import Metrics
 from api.middleware import RequestLog
+from api.owners import Owners
 from api.problems import MEDIA_TYPE, ProblemDocument
 from api.readiness import Readiness
 from api.routes import files, health, home, jobs, models, submit, tails
@@ -71,6 +72,7 @@ def _lifespan_of(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContext
             Decoder(settings, threads),
             Tally(settings.max_body_bytes_in_flight, lambda: threads.parsing.start(give_back)),
             Readiness(services, threads.probing),
+            Owners(services.jobs, threads.reading),
         )
         reading = asyncio.create_task(watcher.run(), name="watcher")
         services.reconciler.start()

@@ -7,17 +7,15 @@ from typing import Annotated, TypedDict, cast
 
 import redis.asyncio
 from fastapi import Depends, Request
-from fastapi import Path as PathParameter
 
 from api.intake.decoder import Decoder
 from api.intake.room import Tally
 from api.metrics import Metrics
+from api.owners import Owners
 from api.readiness import Readiness
 from api.threads import AllThreads
 from api.waiting.bounded import Questions
 from api.waiting.watcher import Watcher
-from core.errors import NotFoundError
-from core.jobs.ids import is_job_id, is_tail_id
 from core.services import Services
 
 
@@ -34,6 +32,7 @@ class AppState:
     decoder: Decoder
     bodies: Tally
     readiness: Readiness
+    owners: Owners
 
 
 class LifespanState(TypedDict):
@@ -61,21 +60,5 @@ async def services(request: Request) -> Services:
     return state_of(request).services
 
 
-async def known_job_id(job_id: Annotated[str, PathParameter(examples=["job_0123456789abcdef01234567"])]) -> str:
-    """Return a job id of the right form; what has another form can't exist."""
-    if not is_job_id(job_id):
-        raise NotFoundError(f"there is no job {job_id}", id=job_id)
-    return job_id
-
-
-async def known_tail_id(tail_id: Annotated[str, PathParameter(examples=["tail_0123456789abcdef01234567"])]) -> str:
-    """Return a tail id of the right form; what has another form can't exist."""
-    if not is_tail_id(tail_id):
-        raise NotFoundError(f"there is no tail {tail_id}", id=tail_id)
-    return tail_id
-
-
 State = Annotated[AppState, Depends(app_state)]
 Use = Annotated[Services, Depends(services)]
-JobId = Annotated[str, Depends(known_job_id)]
-TailId = Annotated[str, Depends(known_tail_id)]

@@ -92,6 +92,12 @@ class ForbiddenError(TailorError):
     status, type, title = 403, "forbidden", "Forbidden"
 
 
+class MissingScopeError(TailorError):
+    """The caller's key is not for this; `scope` says what it lacks."""
+
+    status, type, title = 403, "missing-scope", "Not allowed with this key"
+
+
 class QueueFullError(TailorError):
     """Too many jobs wait."""
 

@@ -11,7 +11,7 @@ from api.intake.fields import EditFields, PersonalizeFields
 from api.intake.parsing import Body
 from api.problems import field_errors
 from core.errors import GoneError, InvalidInputError, NotFoundError, PromptTooLongError, QueueFullError, WrongModelError
-from core.jobs.ids import is_tail_id
+from core.jobs.ids import is_tail_id, job_of
 from core.jobs.records import JobEnd, JobKind, JobSpec, JobStatus
 from core.models.info import ModelInfo
 from core.models.parameters import EditParams, PersonalizeParams, Recipe
@@ -90,9 +90,12 @@ def check_room(services: Services, kind: JobKind) -> None:
         raise QueueFullError(f"{limit} jobs of kind {kind} wait already", retry_after_s=30, limit=limit)
 
 
-def usable_tail(services: Services, tail_id: str) -> tuple[JobSpec, JobEnd | None]:
-    """Return the personalization behind a tail, and its end if it is ready; refuse one that can't become ready."""
-    if not is_tail_id(tail_id):
+def usable_tail(services: Services, owner: str, tail_id: str) -> tuple[JobSpec, JobEnd | None]:
+    """Return the personalization behind an owner's tail, and its end if it is ready.
+
+    Refuses a tail that can't become ready; another owner's is as unknown as one that never was.
+    """
+    if not is_tail_id(tail_id) or not _owns(services, owner, job_of(tail_id)):
         raise NotFoundError(f"tail_id: there is no tail {tail_id}", field="tail_id")
     try:
         spec, end = services.jobs.tail_end(tail_id)
@@ -102,6 +105,13 @@ def usable_tail(services: Services, tail_id: str) -> tuple[JobSpec, JobEnd | Non
         return spec, end
     reason = end.error.detail if end.error else f"its job was {end.status}"
     raise InvalidInputError("tail_id", f"tail_id: {tail_id} can't be used: {reason}", status_of_tail=end.status)
+
+
+def _owns(services: Services, owner: str, job_id: str) -> bool:
+    try:
+        return services.jobs.owner(job_id) == owner
+    except NotFoundError:
+        return False
 
 
 def tail_model(services: Services, tail: JobSpec, wanted: str | None) -> ModelInfo:

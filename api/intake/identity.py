@@ -9,12 +9,12 @@ from pydantic import BaseModel
 
 from core.errors import InvalidInputError
 from core.jobs.ids import new_job_id
-from core.jobs.records import DEFAULT_OWNER, JobKind
+from core.jobs.records import JobKind
 
 MAX_KEY_CHARS = 255
 
 
-def identify(kind: JobKind, fields: BaseModel, key: str | None, picture: bytes = b"") -> tuple[str, str]:
+def identify(kind: JobKind, owner: str, fields: BaseModel, key: str | None, picture: bytes = b"") -> tuple[str, str]:
     """Return a job's id and the hash of its request.
 
     The hash covers what was sent, not what a recipe or a drawn seed made of it: those may change between two tries.
@@ -29,4 +29,4 @@ def identify(kind: JobKind, fields: BaseModel, key: str | None, picture: bytes =
         return new_job_id(), request_hash
     if not 1 <= len(key) <= MAX_KEY_CHARS or not key.isprintable():
         raise InvalidInputError("Idempotency-Key", f"Idempotency-Key needs 1 to {MAX_KEY_CHARS} printable characters")
-    return "job_" + hashlib.sha256(f"{DEFAULT_OWNER}\0{key}".encode()).hexdigest()[:24], request_hash
+    return "job_" + hashlib.sha256(f"{owner}\0{key}".encode()).hexdigest()[:24], request_hash

@@ -35,6 +35,7 @@ class Submission:
 class Checked:
     """A personalization that was checked but for its picture, `data`."""
 
+    owner: str
     job_id: str
     request_hash: str
     fields: PersonalizeFields
@@ -44,25 +45,25 @@ class Checked:
     idempotency_key: str | None
 
 
-async def submit_personalize(state: AppState, body: Body, idempotency_key: str | None) -> Submission:
-    """Check a personalization, store it with its picture and make it known."""
+async def submit_personalize(state: AppState, owner: str, body: Body, idempotency_key: str | None) -> Submission:
+    """Check an owner's personalization, store it with its picture and make it known."""
     intake = state.threads.intake
-    checked = await intake.run(_check_personalize, state.services, body, idempotency_key)
+    checked = await intake.run(_check_personalize, state.services, owner, body, idempotency_key)
     if isinstance(checked, Submission):
         return checked
     picture = await state.decoder.square(checked.data, checked.info.image_size, checked.params.fit)
     return await intake.run(_accept_personalize, state.services, checked, picture)
 
 
-async def submit_edit(state: AppState, body: Body, idempotency_key: str | None) -> Submission:
-    """Check an edit, store it and make it known; it waits for its tail if that is not ready."""
-    return await state.threads.intake.run(_submit_edit, state.services, body, idempotency_key)
+async def submit_edit(state: AppState, owner: str, body: Body, idempotency_key: str | None) -> Submission:
+    """Check an owner's edit, store it and make it known; it waits for its tail if that is not ready."""
+    return await state.threads.intake.run(_submit_edit, state.services, owner, body, idempotency_key)
 
 
-def _check_personalize(services: Services, body: Body, idempotency_key: str | None) -> Submission | Checked:
+def _check_personalize(services: Services, owner: str, body: Body, idempotency_key: str | None) -> Submission | Checked:
     data = _picture_bytes(body)
     fields = parse(PersonalizeFields, Body({k: v for k, v in body.fields.items() if k != "picture"}, body.strict))
-    job_id, request_hash = identify("personalize", fields, idempotency_key, data)
+    job_id, request_hash = identify("personalize", owner, fields, idempotency_key, data)
     if replay := _replay(services, job_id, request_hash, idempotency_key):
         return replay
     info = services.registry.get(fields.model)
@@ -70,13 +71,14 @@ def _check_personalize(services: Services, body: Body, idempotency_key: str | No
     limit = info.sequence_length - params.positions
     check_prompt(services, info, "prompt", fields.prompt, limit)
     check_room(services, "personalize")
-    return Checked(job_id, request_hash, fields, info, params, data, idempotency_key)
+    return Checked(owner, job_id, request_hash, fields, info, params, data, idempotency_key)
 
 
 def _accept_personalize(services: Services, checked: Checked, picture: bytes) -> Submission:
     job_id = checked.job_id
     spec = JobSpec(
         **_accepted_now(services, job_id, checked.request_hash, checked.info, checked.fields.seed),
+        owner=checked.owner,
         kind="personalize",
         prompt=checked.fields.prompt,
         tail_id=tail_of(job_id),
@@ -86,12 +88,12 @@ def _accept_personalize(services: Services, checked: Checked, picture: bytes) ->
     return _accept(services, spec, checked.idempotency_key, picture=picture)
 
 
-def _submit_edit(services: Services, body: Body, idempotency_key: str | None) -> Submission:
+def _submit_edit(services: Services, owner: str, body: Body, idempotency_key: str | None) -> Submission:
     fields = parse(EditFields, body)
-    job_id, request_hash = identify("edit", fields, idempotency_key)
+    job_id, request_hash = identify("edit", owner, fields, idempotency_key)
     if replay := _replay(services, job_id, request_hash, idempotency_key):
         return replay
-    tail, tail_end = usable_tail(services, fields.tail_id)
+    tail, tail_end = usable_tail(services, owner, fields.tail_id)
     info = tail_model(services, tail, fields.model)
     params = edit_params(services, info, tail, fields)
     if tail.personalize is not None:
@@ -101,6 +103,7 @@ def _submit_edit(services: Services, body: Body, idempotency_key: str | None) ->
     check_room(services, "edit")
     spec = JobSpec(
         **_accepted_now(services, job_id, request_hash, info, fields.seed),
+        owner=owner,
         kind="edit",
         prompt=fields.prompt,
         tail_id=fields.tail_id,

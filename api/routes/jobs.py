@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from starlette.responses import StreamingResponse
 
-from api.state import JobId, State, Use
+from api.callers import JobId, may
+from api.state import State, Use
 from api.views.jobs import JobView, job_view, retry_after_s
 from api.views.links import Links
 from api.waiting.events import EventFeed, resumes_after_the_end
@@ -18,7 +19,7 @@ Prefer = Annotated[str | None, Header(description="`wait=30`: answer when the st
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", description="go on after this event")]
 
 
-@router.get("/{job_id}", response_model=JobView)
+@router.get("/{job_id}", response_model=JobView, dependencies=[Depends(may("read"))])
 async def read_job(job_id: JobId, state: State, request: Request, prefer: Prefer = None) -> Response:
     """Return a job: how far it is, and its results once it has succeeded."""
     wait_s = wanted_wait_s(prefer)
@@ -32,7 +33,7 @@ async def read_job(job_id: JobId, state: State, request: Request, prefer: Prefer
     return Response(view.model_dump_json(), media_type="application/json", headers=headers)
 
 
-@router.delete("/{job_id}")
+@router.delete("/{job_id}", dependencies=[Depends(may("submit"))])
 def cancel_job(job_id: JobId, services: Use, request: Request) -> JobView:
     """Cancel a job; one that has ended stays as it is."""
     return job_view(services.jobs.cancel(job_id), Links.of(request, services))
@@ -40,6 +41,7 @@ def cancel_job(job_id: JobId, services: Use, request: Request) -> JobView:
 
 @router.get(
     "/{job_id}/events",
+    dependencies=[Depends(may("read"))],
     response_class=StreamingResponse,
     responses={
         200: {"content": {"text/event-stream": {}}, "description": "events `snapshot`, `status` and `progress`"},

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 
+from api.callers import Asking, may
 from api.intake.bodies import FORM_OVERHEAD, body_reader
 from api.intake.fields import edit_body, personalize_body
 from api.intake.parsing import Body
@@ -31,18 +32,20 @@ Key = Annotated[
 ]
 
 
-@router.post("/personalize", status_code=202, openapi_extra=personalize_body())
+@router.post("/personalize", status_code=202, openapi_extra=personalize_body(), dependencies=[Depends(may("submit"))])
 async def personalize(
-    body: WithPicture, state: State, request: Request, response: Response, key: Key = None
+    *, body: WithPicture, caller: Asking, state: State, request: Request, response: Response, key: Key = None
 ) -> JobView:
     """Learn the subject of one picture: the answer names the tail that will hold it."""
-    return await _accepted(await submit_personalize(state, body, key), state, request, response)
+    return await _accepted(await submit_personalize(state, caller.owner, body, key), state, request, response)
 
 
-@router.post("/edit", status_code=202, openapi_extra=edit_body())
-async def edit(body: Small, state: State, request: Request, response: Response, key: Key = None) -> JobView:
+@router.post("/edit", status_code=202, openapi_extra=edit_body(), dependencies=[Depends(may("submit"))])
+async def edit(
+    *, body: Small, caller: Asking, state: State, request: Request, response: Response, key: Key = None
+) -> JobView:
     """Make pictures of a learned subject; an edit that comes before its tail is ready waits for it."""
-    return await _accepted(await submit_edit(state, body, key), state, request, response)
+    return await _accepted(await submit_edit(state, caller.owner, body, key), state, request, response)
 
 
 async def _accepted(submission: Submission, state: State, request: Request, response: Response) -> JobView:

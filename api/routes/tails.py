@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse
 
-from api.state import TailId, Use
+from api.callers import TailId, may
+from api.state import Use
 from api.views.links import Links
 from api.views.tails import TailView, tail_url, tail_view
 from core.errors import NotFoundError
@@ -13,7 +14,7 @@ from core.errors import NotFoundError
 router = APIRouter(prefix="/tails", tags=["tails"])
 
 
-@router.get("/{tail_id}")
+@router.get("/{tail_id}", dependencies=[Depends(may("read"))])
 def read_tail(tail_id: TailId, services: Use, request: Request) -> TailView:
     """Return a tail: what it was learned from, and where its file is once it is ready."""
     spec, end = services.jobs.tail_end(tail_id)
@@ -21,7 +22,7 @@ def read_tail(tail_id: TailId, services: Use, request: Request) -> TailView:
     return tail_view(spec, end, status, Links.of(request, services))
 
 
-@router.get("/{tail_id}/file", status_code=307, response_class=RedirectResponse)
+@router.get("/{tail_id}/file", status_code=307, response_class=RedirectResponse, dependencies=[Depends(may("read"))])
 def read_tail_file(tail_id: TailId, services: Use, request: Request) -> RedirectResponse:
     """Lead to the tail's file (safetensors)."""
     spec, end = services.jobs.tail_end(tail_id)
@@ -30,7 +31,7 @@ def read_tail_file(tail_id: TailId, services: Use, request: Request) -> Redirect
     return RedirectResponse(tail_url(spec, end.tail_key, Links.of(request, services)))
 
 
-@router.delete("/{tail_id}", status_code=204)
+@router.delete("/{tail_id}", status_code=204, dependencies=[Depends(may("submit"))])
 def delete_tail(tail_id: TailId, services: Use) -> None:
     """Delete a tail with all bytes of its personalization, the source picture included. What edits made of it stays."""
     services.jobs.delete_tail(tail_id)

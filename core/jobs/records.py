@@ -79,6 +79,7 @@ class JobEnd(Record):
     result_keys: tuple[str, ...] = ()
     receipt: dict[str, Any] = Field(default_factory=dict)
     deleted: bool = Field(False, description="a tombstone: the job was deleted with all its bytes")
+    owner: str = Field(DEFAULT_OWNER, description="a tombstone's: whose job it was")
 
 
 class LiveRecord(Record):

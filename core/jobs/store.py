@@ -16,7 +16,16 @@ from core.jobs import keys
 from core.jobs.attempts import AttemptHistory, read_attempts
 from core.jobs.ids import job_of
 from core.jobs.nudges import Nudges
-from core.jobs.records import JobEnd, JobKind, JobSpec, JobState, JobStatus, LiveRecord, Problem
+from core.jobs.records import (
+    DEFAULT_OWNER,
+    JobEnd,
+    JobKind,
+    JobSpec,
+    JobState,
+    JobStatus,
+    LiveRecord,
+    Problem,
+)
 from core.jobs.settling import Settling
 from core.jobs.sweep import doubt, nothing_left, sweep
 from core.live.store import LiveStore
@@ -120,6 +129,14 @@ class JobStore:
         except ObjectMissingError:
             self._refuse_deleted(job_id)
             raise NotFoundError(f"there is no job {job_id}", id=job_id) from None
+
+    def owner(self, job_id: str) -> str:
+        """Return whose a job is or, if it was deleted, was; raises NotFoundError."""
+        try:
+            return self.spec(job_id).owner
+        except GoneError:
+            tombstone = self.end(job_id)
+            return tombstone.owner if tombstone else DEFAULT_OWNER
 
     def _refuse_deleted(self, job_id: str) -> JobEnd | None:
         end = self.end(job_id)
@@ -247,7 +264,10 @@ class JobStore:
         Its end is replaced by a tombstone, which no attempt that may still run can undo.
         """
         job_id = job_of(tail_id)
-        tombstone = JobEnd(job_id=job_id, status=JobStatus.CANCELED, ended_at=self.clock.now(), deleted=True)
+        owner = self.owner(job_id)
+        tombstone = JobEnd(
+            job_id=job_id, status=JobStatus.CANCELED, ended_at=self.clock.now(), deleted=True, owner=owner
+        )
         try:
             if self.tail_end(tail_id)[1] is None:
                 self.cancel(job_id)

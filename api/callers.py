@@ -1,0 +1,84 @@
+"""Who asks: the owner of all that a request makes and sees, and what it may do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args
+
+from fastapi import Depends, Request
+from fastapi import Path as PathParameter
+
+from api.owners import Owners
+from api.state import state_of
+from core.errors import MissingScopeError, NotFoundError
+from core.jobs.ids import is_job_id, is_tail_id, job_of
+from core.jobs.records import DEFAULT_OWNER
+
+Scope = Literal["submit", "read", "admin"]  # to make, change and delete; to see; to look after the server
+SCOPES: frozenset[Scope] = frozenset(get_args(Scope))
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks. What it makes belongs to `owner`, and it sees what belongs to `owner`; nothing else."""
+
+    owner: str
+    scopes: frozenset[Scope]
+    key_id: str | None = None
+
+
+EVERYBODY = Caller(DEFAULT_OWNER, SCOPES)  # where no key is asked for, all are one owner
+
+
+async def caller_of(request: Request) -> Caller:  # noqa: ARG001 - the request's key will say who it is
+    """Return who asks."""
+    return EVERYBODY
+
+
+Asking = Annotated[Caller, Depends(caller_of)]
+
+
+def may(scope: Scope) -> Callable[[Caller], Coroutine[Any, Any, Caller]]:
+    """Return a dependency that lets pass who may do this.
+
+    It belongs into a route's `dependencies`, which are solved before the body is read.
+    """
+
+    async def allowed(caller: Asking) -> Caller:
+        if scope not in caller.scopes:
+            raise MissingScopeError(f"this needs a key with the scope {scope!r}", scope=scope)
+        return caller
+
+    return allowed
+
+
+async def own_job_id(
+    job_id: Annotated[str, PathParameter(examples=["job_0123456789abcdef01234567"])], caller: Asking, request: Request
+) -> str:
+    """Return the id of a job of the caller's; another's is as unknown as one that never was."""
+    if not is_job_id(job_id) or not await _is_own(job_id, caller, state_of(request).owners):
+        raise NotFoundError(f"there is no job {job_id}", id=job_id)
+    return job_id
+
+
+async def own_tail_id(
+    tail_id: Annotated[str, PathParameter(examples=["tail_0123456789abcdef01234567"])],
+    caller: Asking,
+    request: Request,
+) -> str:
+    """Return the id of a tail of the caller's; another's is as unknown as one that never was."""
+    if not is_tail_id(tail_id) or not await _is_own(job_of(tail_id), caller, state_of(request).owners):
+        raise NotFoundError(f"there is no tail {tail_id}", id=tail_id)
+    return tail_id
+
+
+async def _is_own(job_id: str, caller: Caller, owners: Owners) -> bool:
+    try:
+        return await owners.of(job_id) == caller.owner
+    except NotFoundError:
+        return False
+
+
+JobId = Annotated[str, Depends(own_job_id)]
+TailId = Annotated[str, Depends(own_tail_id)]
