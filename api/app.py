@@ -22,6 +22,7 @@ from api.readiness import Readiness
 from api.routes import files, health, home, jobs, models, submit, tails
 from api.state import AppState, LifespanState
 from api.threads import AllThreads
+from api.versions import VersionPrefix
 from api.waiting.bounded import Questions
 from api.waiting.watcher import Watcher
 from core.config import Settings
@@ -50,6 +51,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     problems.install(app)
     app.add_middleware(RequestLog)
+    app.add_middleware(VersionPrefix)
     for routes in (home, submit, jobs, tails, files, models, health):
         app.include_router(routes.router)
     return app

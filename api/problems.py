@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -12,10 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from api.methods import allowed_methods, options_answer
 from core.errors import TailorError
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:tailor:problem:"
+LONGEST_NUMBER = 30  # characters of a sent number that is said again
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 # The types of errors that the framework raises before any of our code runs.
 _FRAMEWORK = {
@@ -115,6 +119,10 @@ async def _validation_error(request: Request, error: Exception) -> Response:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     error = cast(HTTPException, error)
+    if error.status_code == 405:
+        if request.method == "OPTIONS":
+            return options_answer(request)
+        error.headers = {"Allow": allowed_methods(request)}
     type_, title = _FRAMEWORK.get(error.status_code, (f"http-{error.status_code}", str(error.detail)))
     return problem(request.url.path, error.status_code, type_, title, str(error.detail), headers=error.headers)
 
@@ -130,4 +138,16 @@ def _said(field: str, error: Any) -> str:
         return f"there is no field {field!r} here"
     if error["type"] == "missing":
         return "is required"
-    return str(error["msg"])
+    return _without_quotes(error) or str(error["msg"])
+
+
+def _without_quotes(error: Any) -> str | None:
+    """Return what to say of a number or truth value that was sent as a text, which JSON tells apart."""
+    sent = error.get("input")
+    if not isinstance(sent, str) or len(sent) > LONGEST_NUMBER:
+        return None
+    if error["type"] in ("int_type", "float_type") and _NUMBER.fullmatch(sent):
+        return f'should be a number, and is a text: in JSON without quotes, {sent} in place of "{sent}"'
+    if error["type"] == "bool_type" and sent in ("true", "false"):
+        return f'should be true or false, and is a text: in JSON without quotes, {sent} in place of "{sent}"'
+    return None

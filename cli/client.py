@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field
@@ -84,7 +85,13 @@ class TailorClient:
         self.url = url.rstrip("/")
         if not url.startswith(("http://", "https://")):
             raise ClientError(f"{url!r} is not the URL of a server: it begins with neither http:// nor https://")
-        self._http = httpx.Client(base_url=self.url, transport=transport, timeout=httpx.Timeout(60, connect=5))
+        try:
+            host, base = urlsplit(self.url).hostname, httpx.URL(self.url)
+        except (ValueError, httpx.InvalidURL) as error:
+            raise ClientError(f"{url!r} is not the URL of a server: {error}") from None
+        if not host:
+            raise ClientError(f"{url!r} is not the URL of a server: it names no host")
+        self._http = httpx.Client(base_url=base, transport=transport, timeout=httpx.Timeout(60, connect=5))
 
     def __enter__(self) -> Self:
         return self
@@ -157,6 +164,10 @@ class TailorClient:
     def download(self, url: str) -> bytes:
         """Return the bytes behind a result's URL, which may be relative."""
         return self._send("GET", url).content
+
+    def tail_file(self, tail_id: str) -> bytes:
+        """Return a tail as its safetensors file."""
+        return self._send("GET", f"/tails/{tail_id}/file", follow_redirects=True).content
 
     def _submit(self, path: str, **content: Any) -> Job:
         content["headers"] = {"Idempotency-Key": uuid.uuid4().hex}

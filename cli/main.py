@@ -20,6 +20,7 @@ from cli.client import DEFAULT_URL, ClientError, Job, TailorClient, UnreachableE
 from cli.demo import run_demo
 from cli.parts import MissingPartError
 from cli.progress import JobProgress, state_of
+from cli.results import FolderError, save_results, writable
 from cli.up import UpError, UpOptions, read_server_file, run_until_stopped
 from core.jobs.records import JobStatus
 from core.version import tailor_version
@@ -92,7 +93,10 @@ def demo(
 ) -> None:
     """Learn a sample picture and make edits of it, with a server of its own that is stopped afterwards."""
     try:
+        writable(out.parent)
         run_demo(data.resolve(), out)
+    except FolderError as error:
+        _fail(str(error), 2)
     except (UpError, MissingPartError, UnreachableError) as error:
         _fail(str(error), 3)
     except ClientError as error:
@@ -143,8 +147,9 @@ def edit(
     options = {"num_images": num_images, "negative_prompt": negative_prompt, "tail_scale": tail_scale, "seed": seed}
     options |= {"guidance_scale": guidance_scale, "num_inference_steps": num_inference_steps}
     with _client(url) as client:
+        folder = writable(out) if wait else out
         job = client.edit(tail, prompt, **options)
-        files = save_results(client, job := _ended(client, job, "edit"), out) if wait else []
+        files = save_results(client, job := _ended(client, job, "edit"), folder) if wait else []
         lines = [job.model_dump_json()] if as_json else [str(file) for file in files] or [job.id]
         typer.echo("\n".join(lines))
 
@@ -164,6 +169,21 @@ def status(
 
 
 @app.command()
+def fetch(
+    job_id: Annotated[str, typer.Argument(metavar="JOB", help="A job's id, as --no-wait and --json print it.")],
+    *,
+    out: Annotated[Path, typer.Option("-o", "--out", file_okay=False, help="The folder for the files.")] = Path(),
+    url: Url = None,
+) -> None:
+    """Save what a job has made, waiting for its end: an edit's pictures, or a tail; prints the files."""
+    with _client(url) as client:
+        folder = writable(out)
+        job = client.job(job_id)
+        job = job if job.status == JobStatus.SUCCEEDED else _ended(client, job, job.kind)
+        typer.echo("\n".join(str(file) for file in save_results(client, job, folder)))
+
+
+@app.command()
 def cancel(job_id: Annotated[str, typer.Argument(metavar="JOB")], url: Url = None) -> None:
     """Cancel a job."""
     with _client(url) as client:
@@ -176,17 +196,6 @@ def models(as_json: Json = False, url: Url = None) -> None:
     with _client(url) as client:
         found = client.models()
     typer.echo(json.dumps(found) if as_json else "\n".join(f"{m['name']}  {m.get('description', '')}" for m in found))
-
-
-def save_results(client: TailorClient, job: Job, folder: Path) -> list[Path]:
-    """Save an edit's pictures as PNG and its receipt as JSON, named after the job; return the files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    files = [folder / f"{job.id}_{result.index}.png" for result in job.results]
-    for file, result in zip(files, job.results, strict=True):
-        file.write_bytes(client.download(result.url))
-    receipt = folder / f"{job.id}.json"
-    receipt.write_text(json.dumps(job.receipt, indent=2) + "\n")
-    return [*files, receipt]
 
 
 def server_url(given: str | None) -> str:
@@ -203,7 +212,7 @@ def _client(url: str | None) -> Iterator[TailorClient]:
             yield client
     except UnreachableError as error:
         _fail(str(error), 3)
-    except ClientError as error:
+    except (ClientError, FolderError) as error:
         _fail(str(error), 2)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None

@@ -25,6 +25,7 @@ from cli.logs import LogFollower
 from cli.machine.gpus import usable_gpus
 from cli.machine.placement import Placement, placements
 from cli.parts import require_worker
+from cli.results import FolderError, writable
 from cli.supervisor import Service, Supervisor
 from core.config import Settings
 from core.cpus import usable_cpus
@@ -142,11 +143,17 @@ def locked(data: Path, say: Say) -> Iterator[int]:
 
     The processes of a `tailor up` that was killed are waited for. Raises UpError when another one runs.
     """
-    data.mkdir(parents=True, exist_ok=True)
-    with (data / "up.lock").open("w") as file:
+    with _lock_file(data) as file:
         if not _try_lock(file):
             _wait_for_orphans(data, file, say)
         yield file.fileno()
+
+
+def _lock_file(data: Path) -> IO[str]:
+    try:
+        return (writable(data) / "up.lock").open("w")
+    except (FolderError, OSError) as error:
+        raise UpError(f"the folder of all data can't be used: {error}") from None
 
 
 def _placements(workers: int | None) -> list[Placement]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import NoReturn
 
 from starlette.requests import ClientDisconnect, Request
@@ -26,9 +28,10 @@ def body_reader(max_bytes: Callable[[Request], int]) -> Callable[[Request], Asyn
                 f"the body's type is {kind or 'not given'}; it may be application/json or {' or '.join(FORMS)}"
             )
         state, limit = state_of(request), max_bytes(request)
-        with state.bodies.share() as take:
+        with ExitStack() as held:
+            take = held.enter_context(state.bodies.share())
             chunks = await _chunks(Request(request.scope, _limited(request, limit, take)))
-            yield await state.threads.parsing.run(parse_body, kind, request.headers, chunks, limit)
+            yield replace(await state.threads.parsing.run(parse_body, kind, request.headers, chunks, limit), held=held)
 
     return read
 

@@ -21,9 +21,13 @@ F = TypeVar("F", bound=BaseModel)
 
 
 def parse(model: type[F], body: Body) -> F:
-    """Return the fields that were sent, each checked by itself; raises InvalidInputError with all that are wrong."""
+    """Return the fields that were sent, each checked by itself; raises InvalidInputError with all that are wrong.
+
+    An empty field of a form is one that was not filled in; one that does not exist is refused all the same.
+    """
+    sent = body.fields if body.strict else {k: v for k, v in body.fields.items() if v or k not in model.model_fields}
     try:
-        return model.model_validate(body.fields, strict=body.strict)
+        return model.model_validate(sent, strict=body.strict)
     except ValidationError as error:
         errors = field_errors(error.errors())
         detail = "; ".join(f"{e['field']}: {e['detail']}" for e in errors)

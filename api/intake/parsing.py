@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncGenerator, Coroutine
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NoReturn
 
@@ -30,6 +31,13 @@ class Body:
     fields: dict[str, Any]
     strict: bool
     """Whether values have their JSON types; the values of a form are all text."""
+    held: ExitStack = field(default_factory=ExitStack)
+    """What is held for as long as the body is in hand."""
+
+    def let_go(self) -> None:
+        """Give the memory back before the request ends: what was accepted lies in storage."""
+        self.fields.clear()
+        self.held.close()
 
 
 def parse_body(kind: str, headers: Headers, chunks: list[bytes], max_bytes: int) -> Body:

@@ -116,7 +116,7 @@ def _picture_bytes(body: Body) -> bytes:
     picture = body.fields.get("picture")
     if isinstance(picture, bytes):
         return picture
-    if isinstance(picture, str):
+    if isinstance(picture, str) and (picture or body.strict):
         return parse_data_uri(picture)
     raise InvalidInputError("picture", "picture is required: a file in a form, a data URI in JSON")
 

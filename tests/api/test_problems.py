@@ -25,7 +25,7 @@ WRONG_PERSONALIZE: list[tuple[dict[str, Any], str, str]] = [
     ({"seed": "-1"}, "invalid-input", "seed"),
     ({"seed": str(2**32)}, "invalid-input", "seed"),
     ({"seed": "9" * 5000}, "invalid-input", "seed"),
-    ({"seed": ""}, "invalid-input", "seed"),
+    ({"unknown": ""}, "invalid-input", "unknown"),
     ({"seed": "one"}, "invalid-input", "seed"),
     ({"fit": "stretch"}, "invalid-input", "fit"),
     ({"positions": "0"}, "invalid-input", "positions"),
@@ -95,6 +95,22 @@ def test_a_wrong_edit_is_refused_by_the_name_of_its_field(  # noqa: PLR0917 - py
     body = json.dumps({"tail_id": tail_id, "prompt": "a sitting dog"} | fields)  # httpx can't send half a character
     answer = api.post("/edit", content=body, headers={"Content-Type": "application/json"})
     check(answer, status, type_, field)
+
+
+@pytest.mark.parametrize(
+    ("field", "sent", "said"),
+    [
+        ("num_images", "2", '2 in place of "2"'),
+        ("tail_scale", "0.7", '0.7 in place of "0.7"'),
+        ("exact", "true", 'true in place of "true"'),
+    ],
+)
+def test_a_number_that_json_has_as_a_text_is_refused_with_how_to_write_it(
+    api: httpx.Client, tail_id: str, field: str, sent: str, said: str
+) -> None:
+    document = check(edit(api, tail_id, **{field: sent}), 422, "invalid-input", field)
+    assert "is a text" in document["detail"]
+    assert document["detail"].endswith(said)
 
 
 def test_all_wrong_fields_are_named_at_once(api: httpx.Client, tail_id: str) -> None:

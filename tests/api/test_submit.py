@@ -28,6 +28,13 @@ def test_a_form_with_a_file_is_accepted_with_the_recipes_parameters(api: httpx.C
     assert api.get(answer.headers["Location"]).json()["prompt"] == "a standing dog"
 
 
+def test_an_empty_field_of_a_form_is_one_that_was_not_sent(api: httpx.Client) -> None:
+    key = {"Idempotency-Key": "empty fields"}
+    job = personalize(api, seed="", steps="", model="", recipe="", headers=key).json()
+    assert job["parameters"] == FAST.personalize.model_dump()
+    assert personalize(api, headers=key).json()["id"] == job["id"]
+
+
 def test_json_with_a_data_uri_is_the_same_request_as_a_form(api: httpx.Client, services: Services) -> None:
     body = {"prompt": "a standing dog", "picture": data_uri(picture("navy")), "recipe": "paper", "learning_rate": 0.01}
     answer = api.post("/personalize", json=body)

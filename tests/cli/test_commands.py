@@ -143,3 +143,50 @@ def test_no_server_is_exit_code_3_and_one_line_that_says_how_to_start_one(dog: s
 def test_a_url_without_scheme_is_exit_code_2() -> None:
     done = tailor("status", "--url", "localhost:8000")
     assert (done.exit_code, "http://" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("url", ["http://", "http://[", "http://host:port", "http://\x00"])
+def test_a_malformed_url_is_exit_code_2_and_one_line(url: str) -> None:
+    done = tailor("status", "--url", url)
+    assert (done.exit_code, len(done.stderr.splitlines())) == (2, 1)
+    assert "is not the URL of a server" in done.stderr
+
+
+@pytest.mark.parametrize("command", [["edit", "tail_x", "a dog"], ["fetch", "job_x"]])
+def test_a_folder_that_can_not_be_written_to_is_said_before_anything_is_asked_of_the_server(
+    command: list[str], dog: str
+) -> None:
+    done = tailor(*command, "-o", f"{dog}/out", "--url", "http://127.0.0.1:1")
+    assert (done.exit_code, done.stderr) == (2, f"tailor: can't write to {dog}/out: Not a directory\n")
+
+
+def test_what_a_job_has_made_can_be_fetched_later(url: str, dog: str, tmp_path: Path, worker: PretendingWorker) -> None:
+    learned = send(dog)
+    worker.succeed(worker.take(learned["id"]))
+    job = json.loads(tailor("edit", learned["tail_id"], "a sitting dog", "-n", "2", "--no-wait", "--json").stdout)
+    worker.succeed(worker.take(job["id"], "edit"))
+    edited = tailor("fetch", job["id"], "-o", str(tmp_path / "edited")).stdout.splitlines()
+    assert [Path(line).name for line in edited] == [f"{job['id']}_0.png", f"{job['id']}_1.png", f"{job['id']}.json"]
+    assert Path(edited[1]).read_bytes() == picture("red")
+    tail, receipt = tailor("fetch", learned["id"], "-o", str(tmp_path / "learned")).stdout.splitlines()
+    assert Path(tail).name == f"{learned['tail_id']}.safetensors"
+    assert Path(tail).read_bytes() == b"tail bytes"
+    assert "tail_sha256" in json.loads(Path(receipt).read_text())
+
+
+def test_nothing_can_be_fetched_of_a_job_that_failed(
+    url: str, dog: str, tmp_path: Path, worker: PretendingWorker
+) -> None:
+    job = send(dog)
+    worker.fail(worker.take(job["id"]), "the loss is not finite")
+    done = tailor("fetch", job["id"], "-o", str(tmp_path))
+    assert done.exit_code == 1
+    assert done.stderr.splitlines()[-1] == f"tailor: {job['id']} failed: the loss is not finite"
+
+
+@pytest.mark.parametrize(("command", "code"), [("up", 3), ("demo", 3)])
+def test_a_data_folder_that_is_a_file_is_said_in_one_line(dog: str, tmp_path: Path, command: str, code: int) -> None:
+    for data in (dog, f"{dog}/data"):
+        done = tailor(command, "--data", data)
+        assert (done.exit_code, len(done.stderr.splitlines())) == (code, 1)
+        assert f"can't write to {data}" in done.stderr
