@@ -13,9 +13,13 @@ from starlette.concurrency import run_in_threadpool
 
 from api import problems
 from api.intake.decoder import Decoder
+from api.intake.fetching import PictureFetcher
 from api.intake.room import Tally
 from api.metrics import Metrics
 from api.middleware import RequestLog
+from api.outbound.addresses import AddressGuard
+from api.outbound.client import Outbound
+from api.outbound.connections import resolve
 from api.owners import Owners
 from api.problems import MEDIA_TYPE, ProblemDocument
 from api.readiness import Readiness
@@ -64,6 +68,9 @@ def _lifespan_of(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContext
         services = await run_in_threadpool(open_services, settings)
         redis = connect_async(settings.redis_url)
         watcher, threads = Watcher(redis), AllThreads()
+        guard = AddressGuard(settings.allowed_inner_hosts)
+        outbound = Outbound(guard, lambda host, port: threads.resolving.run(resolve, host, port))
+        bodies = Tally(settings.max_body_bytes_in_flight, lambda: threads.parsing.start(give_back))
         state = AppState(
             services,
             redis,
@@ -72,7 +79,8 @@ def _lifespan_of(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContext
             Metrics(services.live),
             threads,
             Decoder(settings, threads),
-            Tally(settings.max_body_bytes_in_flight, lambda: threads.parsing.start(give_back)),
+            bodies,
+            PictureFetcher(outbound, settings, bodies),
             Readiness(services, threads.probing),
             Owners(services.jobs, threads.reading),
         )
@@ -86,6 +94,7 @@ def _lifespan_of(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContext
             reading.cancel()
             with suppress(asyncio.CancelledError):
                 await reading
+            await outbound.close()
             await redis.aclose()
             threads.stop()
             log.info("api.stopped")

@@ -9,6 +9,7 @@ import redis.asyncio
 from fastapi import Depends, Request
 
 from api.intake.decoder import Decoder
+from api.intake.fetching import PictureFetcher
 from api.intake.room import Tally
 from api.metrics import Metrics
 from api.owners import Owners
@@ -31,6 +32,7 @@ class AppState:
     threads: AllThreads
     decoder: Decoder
     bodies: Tally
+    fetcher: PictureFetcher
     readiness: Readiness
     owners: Owners
 

@@ -73,6 +73,13 @@ class Settings(BaseSettings):
     max_queued: int = Field(1000, ge=1, description="per kind; beyond it new jobs get 429")
     deadline_s: float = Field(86_400, gt=0, description="a job that has not ended so long after its acceptance fails")
 
+    # What the server itself asks, on a client's word
+    allowed_inner_hosts: str = Field(
+        "", description="names, addresses and networks, comma-separated, that it may reach although they are inner ones"
+    )
+    picture_url_timeout_s: float = Field(20, gt=0, description="for all of a picture that is fetched")
+    picture_url_fetches: int = Field(8, ge=1, description="pictures that an API process fetches at once")
+
     # A job's life (docs/design.md, section 5)
     lease_s: float = 15
     renew_s: float = 5

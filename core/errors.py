@@ -36,13 +36,14 @@ class InvalidInputError(TailorError):
 class InvalidPictureError(InvalidInputError):
     """The picture can't be used; `reason` is a stable word.
 
-    empty, too-large (bytes), pixels, too-small, format, animated, truncated or corrupt.
+    empty, too-large (bytes), pixels, too-small, format, animated, truncated or corrupt; for a picture that is fetched
+    also inner-address, unreachable, tls, timeout, broken, status, redirects or content-type.
     """
 
     type, title = "invalid-picture", "Invalid picture"
 
-    def __init__(self, reason: str, detail: str, **extra: Any) -> None:
-        super().__init__("picture", detail, reason=reason, **extra)
+    def __init__(self, reason: str, detail: str, *, field: str = "picture", **extra: Any) -> None:
+        super().__init__(field, detail, reason=reason, **extra)
         self.reason = reason
 
 

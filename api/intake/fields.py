@@ -21,9 +21,15 @@ _CONFIG = ConfigDict(json_schema_extra=_without_defaults, allow_inf_nan=False)
 
 
 class PersonalizeFields(PersonalizeParams):
-    """The fields of `POST /personalize` beside the picture."""
+    """The fields of `POST /personalize` beside the picture in its body."""
 
     model_config = _CONFIG
+
+    picture_url: str | None = Field(
+        None,
+        description="in place of picture: http(s), fetched before the job is accepted",
+        examples=["https://example.org/dog.png"],
+    )
 
     prompt: str = Field(description="says what the picture shows", examples=["a standing dog"])
     model: str | None = Field(None, description="one of GET /models; the default model otherwise")
@@ -47,7 +53,13 @@ def personalize_body() -> dict[str, Any]:
     """Return OpenAPI's description of both bodies that `POST /personalize` takes."""
     picture = "JPEG, PNG or WebP"
     file = {"type": "string", "format": "binary", "description": picture}
-    uri = {"type": "string", "description": f"{picture}, as a data URI", "examples": ["data:image/png;base64,iVBORw0…"]}
+    text = {
+        "type": "string",
+        "description": f"{picture}, as a data URI",
+        "examples": ["data:image/png;base64,iVBORw0…"],
+    }
+    url = {"type": "object", "properties": {"url": {"type": "string"}}, "required": ["url"]}
+    uri = {"anyOf": [text, url | {"additionalProperties": False, "description": "the same as picture_url"}]}
     example = {"prompt": "a standing dog", "picture": "data:image/png;base64,iVBORw0…", "recipe": "fast"}
     form = {"schema": _with_picture(file)}
     return _body({"multipart/form-data": form, "application/json": {"schema": _with_picture(uri), "example": example}})
@@ -65,7 +77,7 @@ def edit_body() -> dict[str, Any]:
 def _with_picture(picture: dict[str, Any]) -> dict[str, Any]:
     schema = PersonalizeFields.model_json_schema()
     schema["properties"] = {"picture": picture} | schema["properties"]
-    schema["required"] = ["picture", *schema["required"]]
+    schema["anyOf"] = [{"required": ["picture"]}, {"required": ["picture_url"]}]
     return schema
 
 

@@ -12,9 +12,9 @@ from api.intake.checks import check_prompt, check_room, edit_params, parse, pers
 from api.intake.fields import SEED_LIMIT, EditFields, PersonalizeFields
 from api.intake.identity import identify
 from api.intake.parsing import Body
+from api.intake.sources import Source, picture_data, picture_source
 from api.state import AppState
-from core.errors import IdempotencyConflictError, InvalidInputError, NotFoundError
-from core.images import parse_data_uri
+from core.errors import IdempotencyConflictError, NotFoundError
 from core.jobs import keys
 from core.jobs.ids import tail_of
 from core.jobs.records import JobEnd, JobSpec, JobState, JobStatus, LiveRecord
@@ -33,7 +33,7 @@ class Submission:
 
 @dataclass(frozen=True)
 class Checked:
-    """A personalization that was checked but for its picture, `data`."""
+    """A personalization that was checked but for its picture."""
 
     owner: str
     job_id: str
@@ -41,7 +41,7 @@ class Checked:
     fields: PersonalizeFields
     info: ModelInfo
     params: PersonalizeParams
-    data: bytes
+    source: Source
     idempotency_key: str | None
 
 
@@ -51,7 +51,8 @@ async def submit_personalize(state: AppState, owner: str, body: Body, idempotenc
     checked = await intake.run(_check_personalize, state.services, owner, body, idempotency_key)
     if isinstance(checked, Submission):
         return checked
-    picture = await state.decoder.square(checked.data, checked.info.image_size, checked.params.fit)
+    async with picture_data(state.fetcher, checked.source) as data:
+        picture = await state.decoder.square(data, checked.info.image_size, checked.params.fit)
     return await intake.run(_accept_personalize, state.services, checked, picture)
 
 
@@ -61,9 +62,10 @@ async def submit_edit(state: AppState, owner: str, body: Body, idempotency_key: 
 
 
 def _check_personalize(services: Services, owner: str, body: Body, idempotency_key: str | None) -> Submission | Checked:
-    data = _picture_bytes(body)
-    fields = parse(PersonalizeFields, Body({k: v for k, v in body.fields.items() if k != "picture"}, body.strict))
-    job_id, request_hash = identify("personalize", owner, fields, idempotency_key, data)
+    source, others = picture_source(body)
+    fields = parse(PersonalizeFields, others)
+    sent_picture = source if isinstance(source, bytes) else b""  # a URL is one of the fields
+    job_id, request_hash = identify("personalize", owner, fields, idempotency_key, sent_picture)
     if replay := _replay(services, job_id, request_hash, idempotency_key):
         return replay
     info = services.registry.get(fields.model)
@@ -71,7 +73,7 @@ def _check_personalize(services: Services, owner: str, body: Body, idempotency_k
     limit = info.sequence_length - params.positions
     check_prompt(services, info, "prompt", fields.prompt, limit)
     check_room(services, "personalize")
-    return Checked(owner, job_id, request_hash, fields, info, params, data, idempotency_key)
+    return Checked(owner, job_id, request_hash, fields, info, params, source, idempotency_key)
 
 
 def _accept_personalize(services: Services, checked: Checked, picture: bytes) -> Submission:
@@ -110,15 +112,6 @@ def _submit_edit(services: Services, owner: str, body: Body, idempotency_key: st
         edit=params,
     )
     return _accept(services, spec, idempotency_key, tail_end=tail_end)
-
-
-def _picture_bytes(body: Body) -> bytes:
-    picture = body.fields.get("picture")
-    if isinstance(picture, bytes):
-        return picture
-    if isinstance(picture, str) and (picture or body.strict):
-        return parse_data_uri(picture)
-    raise InvalidInputError("picture", "picture is required: a file in a form, a data URI in JSON")
 
 
 def _replay(services: Services, job_id: str, request_hash: str, key: str | None) -> Submission | None:
