@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -11,6 +12,7 @@ from redis.exceptions import RedisError
 
 from api.threads import Threads
 from api.waiting.shared import Shared
+from core.clock import is_wrong
 from core.errors import StorageUnavailableError
 from core.services import Services
 
@@ -21,6 +23,8 @@ WRITE_BYTES = 64 * 1024  # like a picture: a full disk may have room for less
 PATIENCE_S = 1.0
 SLOW_S = 15.0  # storage that is slow but has answered so recently is there
 RETRY_AFTER_S = 5
+THIS_PROCESS = "api"
+NOTHING_KNOWN: Mapping[str, Any] = {"redis": False, "workers": 0, "clocks_off_s": {}}
 
 
 class Readiness:
@@ -33,14 +37,14 @@ class Readiness:
         self._written = Shared(lambda: probing.run(self._write), max_age_s=WRITE_EVERY_S)
 
     async def look(self) -> dict[str, Any]:
-        """Return `redis`, `workers` and `models`; raises StorageUnavailableError with what else it knows."""
+        """Return the fields of `Readiness` but `storage`; raises StorageUnavailableError with what else it knows."""
         fleet, models, written = await asyncio.gather(
             self._fleet.answer(2 * PATIENCE_S),
             self._models.answer(PATIENCE_S),
             self._written.answer(PATIENCE_S),
             return_exceptions=True,
         )
-        known = {"redis": False, "workers": 0} if isinstance(fleet, BaseException) else fleet
+        known = dict(NOTHING_KNOWN) if isinstance(fleet, BaseException) else fleet
         self._check(models, self._models, "read", known)
         self._check(written, self._written, "written", known)
         return known | {"models": [] if isinstance(models, BaseException) else models}
@@ -59,10 +63,13 @@ class Readiness:
         raise StorageUnavailableError(detail, retry_after_s=RETRY_AFTER_S, storage=False, **known)
 
     def _read_fleet(self) -> dict[str, Any]:
+        own = {THIS_PROCESS: self._services.clock.skew_s}
         try:
-            return {"redis": True, "workers": len(self._services.live.workers.alive())}
+            workers = self._services.live.workers.alive()
         except RedisError:
-            return {"redis": False, "workers": 0}
+            return {"redis": False, "workers": 0, "clocks_off_s": _wrong(own)}
+        told = {str(worker["id"]): float(worker.get("clock_skew_s", 0)) for worker in workers}
+        return {"redis": True, "workers": len(workers), "clocks_off_s": _wrong(own | told)}
 
     def _read_models(self) -> list[str]:
         return [info.name for info in self._services.registry.models()]
@@ -73,3 +80,7 @@ class Readiness:
         except StorageUnavailableError as error:
             log.warning("storage.not_writable", error=error.detail)
             raise
+
+
+def _wrong(skews_s: Mapping[str, float]) -> dict[str, float]:
+    return {process: round(skew_s, 1) for process, skew_s in skews_s.items() if is_wrong(skew_s)}

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from redis.exceptions import RedisError
 
 ASK_EVERY_S = 30.0
+SLOW_S = 2.0  # an answer that took longer says little: this process may have stood still meanwhile
+MOST_SKEW_S = 5.0  # a clock that is off by more is wrong
 
 
 def utc_now() -> datetime:
@@ -51,8 +53,8 @@ class FleetClock:
 
     @property
     def skew_s(self) -> float:
-        """By how much this process' own clock is ahead of the fleet's, in seconds."""
-        return time.time() - (self._heard + time.monotonic() - self._heard_at)
+        """By how much this process' own clock is ahead of the fleet's, in seconds; asks the server now and then."""
+        return time.time() - self.now_s()
 
     def _listen(self) -> None:
         with self._lock:
@@ -61,5 +63,12 @@ class FleetClock:
                 server_s = self._ask()
             except RedisError:
                 return
+            if time.monotonic() - before > SLOW_S:
+                return
             self._heard_at = (before + time.monotonic()) / 2
             self._heard, self._known = server_s, True
+
+
+def is_wrong(skew_s: float) -> bool:
+    """Tell whether a clock that is off by so much should be set right."""
+    return abs(skew_s) > MOST_SKEW_S

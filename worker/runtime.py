@@ -85,6 +85,7 @@ class Runtime:
         return {
             "engine": asdict(stats) | {"mean_batch_size": stats.mean_batch_size},
             "models": self.served.hashes(),
+            "clock_skew_s": round(self.services.clock.skew_s, 1),
             "model_cache": asdict(self.cache.stats()),
             "prompt_cache": {"hits": self.engine.prompts.hits, "misses": self.engine.prompts.misses},
             "slots": {kind: [self.runner.slots.taken()[kind], most] for kind, most in self.runner.slots.limits.items()},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from api.state import State
 
@@ -18,6 +18,9 @@ class Readiness(BaseModel):
     redis: bool
     workers: int
     models: list[str]
+    clocks_off_s: dict[str, float] = Field(
+        {}, description="clocks that are wrong, in seconds ahead of Redis': this process' own (`api`), or a worker's"
+    )
 
 
 @router.head("/healthz", include_in_schema=False)

@@ -12,6 +12,7 @@ import structlog
 from pydantic import ValidationError
 from redis.exceptions import RedisError
 
+from core.clock import is_wrong
 from core.errors import GoneError, NotFoundError, StorageUnavailableError
 from core.jobs.adoption import Adoption
 from core.jobs.attempts import read_attempts
@@ -22,10 +23,12 @@ from core.jobs.store import JobStore
 from core.jobs.sweep import doubt
 from core.live.connection import eviction_policy
 from core.live.watch import Watch
+from core.pace import Pace
 
 log = structlog.get_logger()
 MOST_AT_ONCE = 100  # jobs of one concern in one pass
 MOST_NUDGES = 8  # of a kind at once: one for each slot that may be free
+CLOCK_EVERY_S = 60  # how often a process looks at its own clock
 LOOKED_AT = 10  # open jobs whose end is looked for in one pass, by turns
 
 
@@ -45,6 +48,7 @@ class Reconciler:
         self._doubts = Doubts(store)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._clock_check = Pace(CLOCK_EVERY_S)
         self._redis_seen = False
         self._cursor = 0
 
@@ -84,6 +88,8 @@ class Reconciler:
         if not self._redis_seen:
             self._redis_seen = True
             self._warn_of_eviction()
+        if self._clock_check.due():
+            self._warn_of_wrong_clock()
         for spec in self.store.owed():
             self._guarded(spec.id, partial(self.store.pay, spec))
         if watch is None:
@@ -103,6 +109,10 @@ class Reconciler:
         policy = eviction_policy(self.store.live.client)
         if policy != "noeviction":
             log.error("redis.evicts", maxmemory_policy=policy, wanted="noeviction")
+
+    def _warn_of_wrong_clock(self) -> None:
+        if is_wrong(skew_s := self.store.clock.skew_s):
+            log.error("clock.wrong", ahead_s=round(skew_s, 1))
 
     def _end_overdue(self, watch: Watch) -> None:
         for job_id in self.store.live.open_jobs.overdue(watch.now_ms, MOST_AT_ONCE):

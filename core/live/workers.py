@@ -24,7 +24,8 @@ class Workers:
         self._scripts.run("beat", [names.WORKERS, names.WORKER_STATES], worker_id, told, int(ttl_s * 1000))
 
     def leave(self, worker_id: str) -> None:
-        """Say that a worker ends."""
+        """Say that a worker ends; what it was elected for it is no more."""
+        self.resign(worker_id)
         self._client.zrem(names.WORKERS, worker_id)
         self._client.hdel(names.WORKER_STATES, worker_id)
 

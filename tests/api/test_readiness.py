@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -14,6 +16,7 @@ import pytest
 
 from api import app as app_module
 from api import readiness
+from core import clock as clock_module
 from core.config import Settings
 from core.services import Services, open_services
 from tests.api.problems import check
@@ -109,3 +112,25 @@ def test_a_write_that_hangs_holds_no_probe_up(
         finally:
             hangs.set()
     assert EVENT_LOOP not in threads
+
+
+def test_processes_whose_clocks_are_wrong_are_named_and_that_is_no_reason_to_refuse_jobs(
+    settings: Settings, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hour = 3600.0
+    services.live.workers.beat("right", {"clock_skew_s": -0.3}, ttl_s=60)
+    services.live.workers.beat("late", {"clock_skew_s": -hour}, ttl_s=60)
+    wrong = SimpleNamespace(time=lambda: time.time() + hour, monotonic=time.monotonic)
+    try:
+        with api_server(settings) as api:
+            assert api.get("/readyz").json()["clocks_off_s"] == {"late": -hour}
+            monkeypatch.setattr(clock_module, "time", wrong)
+            answer = api.get("/readyz")
+            assert answer.status_code == 200
+            assert {name: round(off / hour) for name, off in answer.json()["clocks_off_s"].items()} == {
+                "api": 1,
+                "late": -1,
+            }
+    finally:
+        for worker in ("right", "late"):
+            services.live.workers.leave(worker)

@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from core.clock import FleetClock, utc_now
+from core import clock as clock_module
+from core.clock import FleetClock, is_wrong, utc_now
 
 HOUR = 3600.0
 
@@ -53,3 +54,16 @@ def test_without_any_answer_it_is_this_machines_time() -> None:
         raise RedisConnectionError("away")
 
     assert abs(FleetClock(ask).now() - utc_now()) < timedelta(minutes=1)
+
+
+def test_an_answer_that_came_late_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask() -> float:
+        monkeypatch.setattr(clock_module, "SLOW_S", -1.0)
+        return time.time() - HOUR
+
+    assert abs(FleetClock(ask).now_s() - time.time()) < 60
+
+
+@pytest.mark.parametrize(("skew_s", "wrong"), [(0.5, False), (-0.5, False), (10, True), (-10, True)])
+def test_a_clock_is_wrong_when_it_is_off_by_more_than_a_few_seconds_either_way(skew_s: float, wrong: bool) -> None:
+    assert is_wrong(skew_s) is wrong

@@ -24,19 +24,20 @@ from core.storage.base import Storage
 
 MODEL_HASH = "c0ffee"
 LEASE_S = 0.3  # short, so that a test may wait for its end
+LONG_LEASE_S = 60  # for tests in which no lease is to run out however slow the machine is
 
 
 class Life:
     """The stores as one process has them; `process` gives another process's view of the same storage and Redis."""
 
-    def __init__(self, folder: Path, redis_url: str) -> None:
-        self.folder, self.redis_url = folder, redis_url
+    def __init__(self, folder: Path, redis_url: str, *, lease_s: float = LEASE_S) -> None:
+        self.folder, self.redis_url, self.lease_s = folder, redis_url, lease_s
         self.storage: Storage = open_storage(str(folder), secret=b"test")
-        self.live = LiveStore(connect(redis_url), lease_s=LEASE_S)
+        self.live = LiveStore(connect(redis_url), lease_s=lease_s)
         self.nudges = Nudges(make_celery(redis_url))
         self.clock = FleetClock(self.live.time_s)
         self.store = JobStore(self.storage, self.live, self.nudges, self.clock)
-        self.reconciler = Reconciler(self.store, every_s=0.05, lease_s=LEASE_S, renew_s=LEASE_S / 3)
+        self.reconciler = Reconciler(self.store, every_s=0.05, lease_s=lease_s, renew_s=lease_s / 3)
 
     def with_storage(self, storage: Storage) -> Life:
         """Return another process's view, through a storage that misbehaves."""
@@ -45,7 +46,7 @@ class Life:
         return life
 
     def process(self) -> Life:
-        return Life(self.folder, self.redis_url)
+        return Life(self.folder, self.redis_url, lease_s=self.lease_s)
 
     def claims(self, worker_id: str = "w1") -> Claims:
         return Claims(self.store, worker_id, lambda: {MODEL_HASH})

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import structlog
 from redis.exceptions import RedisError
 
+from core.jobs.attempts import Attempt
 from core.jobs.claims import Claims
 from core.live.names import CANCELED
 from worker.serving.runner import Runner
@@ -41,8 +43,10 @@ class Heartbeat:
         threading.Thread(target=self._listen_loop, name="cancellations", daemon=True).start()
 
     def stop(self) -> None:
-        """End both threads at their next turn."""
+        """End both threads at their next turn, and say that this worker ends."""
         self._stop.set()
+        with suppress(RedisError):  # then it is taken for alive for some seconds more
+            self.claims.store.live.workers.leave(self.claims.worker_id)
 
     def _beat_loop(self) -> None:
         while not self._stop.wait(self.every_s):
@@ -57,13 +61,19 @@ class Heartbeat:
     def beat(self) -> None:
         """Renew all leases once; a job whose lease another worker has is stopped here."""
         for attempt in self.runner.attempts():
-            if not self.claims.renew(attempt):
-                log.warning("lease.lost", job=attempt.spec.id, attempt=attempt.number)
-                self.runner.lose(attempt)
+            try:
+                self._renew(attempt)
+            except Exception:  # what is wrong with one lease must not cost the others theirs
+                log.exception("lease.renew.failed", job=attempt.spec.id, attempt=attempt.number)
         try:
             self.claims.store.live.workers.beat(self.claims.worker_id, self.describe(), ttl_s=self.every_s * 3)
         except RedisError as error:
             log.warning("heartbeat.redis_away", error=str(error))
+
+    def _renew(self, attempt: Attempt) -> None:
+        if not self.claims.renew(attempt):
+            log.warning("lease.lost", job=attempt.spec.id, attempt=attempt.number)
+            self.runner.lose(attempt)
 
     def _listen_loop(self) -> None:
         while not self._stop.is_set():

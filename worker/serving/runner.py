@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
 from typing import Any
 
 import structlog
@@ -16,7 +15,7 @@ from core.config import Settings
 from core.errors import StorageUnavailableError, TailorError
 from core.jobs.attempts import Attempt
 from core.jobs.claims import Claims
-from core.jobs.records import JobEnd, JobKind, JobStatus, Problem
+from core.jobs.records import JobEnd, JobKind
 from worker.engine import (
     CancelReason,
     DeviceLostError,
@@ -29,6 +28,7 @@ from worker.engine import (
 from worker.served_models import ModelLostError, ServedModels
 from worker.serving.active import ActiveAttempt
 from worker.serving.breakdown import Breakdown
+from worker.serving.failures import failure, problem_of
 from worker.serving.progress import Progress
 from worker.serving.seat import NoSeat, Seat
 from worker.serving.slots import Slots
@@ -148,9 +148,9 @@ class Runner:
         attempt = active.attempt
         if fault_of(error) is Fault.DEVICE_LOST:
             return self._lose_device(active, DeviceLostError(str(error)))
-        problem, expected = _problem(error), isinstance(error, TailorError)
+        problem, expected = problem_of(error), isinstance(error, TailorError)
         log.warning("attempt.failed", job=attempt.spec.id, error=problem.detail, exc_info=not expected)
-        return self._commit(active, lambda: _failure(attempt, problem, self.claims.store.clock.now()))
+        return self._commit(active, lambda: failure(attempt, problem, self.claims.store.clock.now()))
 
     def _through_engine(self, active: ActiveAttempt, work: Work, backbone: Any) -> Any:
         attempt, spec = active.attempt, active.attempt.spec
@@ -215,6 +215,7 @@ class Runner:
     def break_down(self, reason: str, exit_code: int) -> None:
         """Take nothing more, and end this process once what runs is handed back: its machine is broken."""
         self._draining.set()
+        self._resign()
         self.breakdown.begin(reason, exit_code)
 
     def _close_canceled(self, attempt: Attempt) -> str:
@@ -248,17 +249,13 @@ class Runner:
         """Take nothing more, and hand back all that runs: each job's task checkpoints it and returns."""
         self._draining.set()
         self.engine.stop()
+        self._resign()
+
+    def _resign(self) -> None:
+        """Let another worker make itself free for the jobs that must run alone."""
+        with suppress(RedisError):  # then the election runs out
+            self.claims.store.live.workers.resign(self.claims.worker_id)
 
     def _hand_back_all(self) -> None:
         for active in list(self._active.values()):
             active.stop(CancelReason.HANDED_BACK)
-
-
-def _problem(error: Exception) -> Problem:
-    if isinstance(error, TailorError):
-        return Problem(type=error.type, title=error.title, detail=error.detail)
-    return Problem(type="internal", title="Internal error", detail=f"{type(error).__name__}: {error}"[:500])
-
-
-def _failure(attempt: Attempt, problem: Problem, now: datetime) -> JobEnd:
-    return JobEnd(job_id=attempt.spec.id, status=JobStatus.FAILED, ended_at=now, attempt=attempt.number, error=problem)

@@ -13,7 +13,7 @@ from core.jobs import keys
 from core.jobs.attempts import Attempt
 from core.jobs.records import JobSpec, JobStatus
 from core.live.names import again
-from tests.support.job_life import Life
+from tests.support.job_life import LONG_LEASE_S, Life
 from tests.support.redis_server import redis_server
 from worker.engine import CancelReason, Engine
 from worker.model_cache import ModelCache
@@ -30,7 +30,7 @@ AGAIN = again("personalize")
 @pytest.fixture
 def life(tmp_path: Path) -> Iterator[Life]:
     with redis_server() as endpoint:
-        yield Life(tmp_path / "storage", endpoint.url)
+        yield Life(tmp_path / "storage", endpoint.url, lease_s=LONG_LEASE_S)
 
 
 def worker(life: Life, worker_id: str, *, slots: int = 2) -> Runner:
@@ -120,6 +120,20 @@ def test_when_no_worker_is_idle_one_makes_itself_free_and_the_others_go_on(life:
     assert takes(w1) is None
     assert takes(w2) is not None
     assert [active.reason for active in w1._active.values()] == [CancelReason.HANDED_BACK]
+
+
+def test_a_worker_that_is_ended_gives_the_right_to_run_what_must_run_alone_back(life: Life) -> None:
+    w1, w2 = worker(life, "w1"), worker(life, "w2")
+    for runner in (w1, w2):
+        life.accept(life.personalization())
+        assert takes(runner) is not None
+    met_crashes(life, 2)
+    assert takes(w1) is None
+
+    w1.drain()
+
+    assert takes(w2) is None
+    assert [active.reason for active in w2._active.values()] == [CancelReason.HANDED_BACK]
 
 
 def test_between_two_that_run_alone_others_get_their_turn(life: Life) -> None:
