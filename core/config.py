@@ -69,6 +69,8 @@ class Settings(BaseSettings):
     )
     max_prompt_chars: int = 1000
     max_num_images: int = 8
+    max_edits: int = Field(16, ge=0, description="of one POST /personalize")
+    max_inline_bytes: int = Field(2 * 2**20, ge=0, description="of the pictures that one answer holds as base64")
     max_steps: int = Field(5000, description="most optimizer steps of a personalization")
     max_queued: int = Field(1000, ge=1, description="per kind; beyond it new jobs get 429")
     deadline_s: float = Field(86_400, gt=0, description="a job that has not ended so long after its acceptance fails")

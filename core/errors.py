@@ -32,6 +32,13 @@ class InvalidInputError(TailorError):
         super().__init__(detail, field=field, **extra)
         self.field = field
 
+    def within(self, name: str) -> InvalidInputError:
+        """Return itself as the error of a field within another one."""
+        begins_with_it = self.detail.startswith(self.field)
+        self.field = self.extra["field"] = f"{name}.{self.field}"
+        self.detail = f"{name}.{self.detail}" if begins_with_it else f"{self.field}: {self.detail}"
+        return self
+
 
 class InvalidPictureError(InvalidInputError):
     """The picture can't be used; `reason` is a stable word.

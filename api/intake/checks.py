@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from api.intake.fields import EditFields, PersonalizeFields
+from api.intake.fields import NewEdit, PersonalizeFields
 from api.intake.parsing import Body
 from api.problems import field_errors
 from core.errors import GoneError, InvalidInputError, NotFoundError, PromptTooLongError, QueueFullError, WrongModelError
@@ -50,8 +50,8 @@ def personalize_params(services: Services, info: ModelInfo, fields: PersonalizeF
     name = fields.recipe or info.default_recipe
     recipe = _recipe(info, name).personalize
     params = PersonalizeParams.model_validate(recipe.model_dump() | _sent(fields, PersonalizeParams) | {"recipe": name})
-    _check_limit("steps", params.steps, services.settings.max_steps)
-    _check_limit("positions", params.positions, info.sequence_length - 3)  # two markers and one token stay
+    check_limit("steps", params.steps, services.settings.max_steps)
+    check_limit("positions", params.positions, info.sequence_length - 3)  # two markers and one token stay
     if params.timestep_low > params.timestep_high:
         raise InvalidInputError(
             "timestep_low", f"timestep_low is {params.timestep_low}, over timestep_high, {params.timestep_high}"
@@ -59,16 +59,17 @@ def personalize_params(services: Services, info: ModelInfo, fields: PersonalizeF
     return params
 
 
-def edit_params(services: Services, info: ModelInfo, tail: JobSpec, fields: EditFields) -> EditParams:
+def edit_params(services: Services, info: ModelInfo, tail: JobSpec, fields: NewEdit) -> EditParams:
     """Return the parameters of the asked-for or the tail's recipe with what was sent in their place."""
     tails = tail.personalize.recipe if tail.personalize else info.default_recipe
     name = fields.recipe or (tails if tails in info.recipes else info.default_recipe)
     params = EditParams.model_validate(_recipe(info, name).edit.model_dump() | _sent(fields, EditParams))
-    _check_limit("num_images", params.num_images, services.settings.max_num_images)
+    check_limit("num_images", params.num_images, services.settings.max_num_images)
     return params
 
 
-def _check_limit(field: str, value: int, limit: int) -> None:
+def check_limit(field: str, value: int, limit: int) -> None:
+    """Refuse a number over the server's limit."""
     if value > limit:
         raise InvalidInputError(field, f"{field} is {value}, over the limit of {limit}", limit=limit)
 
@@ -87,9 +88,16 @@ def check_prompt(services: Services, info: ModelInfo, field: str, text: str, lim
         raise PromptTooLongError(field, tokens, limit)
 
 
-def check_room(services: Services, kind: JobKind) -> None:
-    """Refuse a job when too many of its kind wait."""
-    if services.jobs.queued(kind) >= services.settings.max_queued:
+def check_edit_prompts(services: Services, info: ModelInfo, positions: int, prompt: str, negative_prompt: str) -> None:
+    """Refuse prompts that don't fit before a tail of so many positions."""
+    check_prompt(services, info, "prompt", prompt, info.sequence_length - positions)
+    if negative_prompt:
+        check_prompt(services, info, "negative_prompt", negative_prompt, info.sequence_length)
+
+
+def check_room(services: Services, kind: JobKind, count: int = 1) -> None:
+    """Refuse so many jobs of a kind when too many of it would wait."""
+    if services.jobs.queued(kind) + count > services.settings.max_queued:
         limit = services.settings.max_queued
         raise QueueFullError(f"{limit} jobs of kind {kind} wait already", retry_after_s=30, limit=limit)
 

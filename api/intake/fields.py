@@ -20,6 +20,17 @@ def _without_defaults(schema: dict[str, Any]) -> None:
 _CONFIG = ConfigDict(json_schema_extra=_without_defaults, allow_inf_nan=False)
 
 
+class NewEdit(EditParams):
+    """An edit of the tail that is made in the same call."""
+
+    model_config = _CONFIG
+
+    prompt: str = Field(description="says what to make of the subject", examples=["a sitting dog"])
+    model: str | None = Field(None, description="must be the tail's model, which is the default")
+    recipe: str = Field("", description="named settings; those of the tail otherwise", examples=["fast"])
+    seed: int | None = Field(None, ge=0, lt=SEED_LIMIT, description="drawn when the job is accepted otherwise")
+
+
 class PersonalizeFields(PersonalizeParams):
     """The fields of `POST /personalize` beside the picture in its body."""
 
@@ -35,18 +46,13 @@ class PersonalizeFields(PersonalizeParams):
     model: str | None = Field(None, description="one of GET /models; the default model otherwise")
     recipe: str = Field("", description="named settings; the model's default otherwise", examples=["fast"])
     seed: int | None = Field(None, ge=0, lt=SEED_LIMIT, description="drawn when the job is accepted otherwise")
+    edits: list[NewEdit] = Field([], description="what to make of the subject at once; in a form, as JSON")
 
 
-class EditFields(EditParams):
+class EditFields(NewEdit):
     """The fields of `POST /edit`."""
 
-    model_config = _CONFIG
-
     tail_id: str = Field(description="what POST /personalize answered; it need not be ready yet")
-    prompt: str = Field(description="says what to make of the subject", examples=["a sitting dog"])
-    model: str | None = Field(None, description="must be the tail's model, which is the default")
-    recipe: str = Field("", description="named settings; those of the tail otherwise", examples=["fast"])
-    seed: int | None = Field(None, ge=0, lt=SEED_LIMIT, description="drawn when the job is accepted otherwise")
 
 
 def personalize_body() -> dict[str, Any]:
@@ -76,6 +82,7 @@ def edit_body() -> dict[str, Any]:
 
 def _with_picture(picture: dict[str, Any]) -> dict[str, Any]:
     schema = PersonalizeFields.model_json_schema()
+    schema["properties"]["edits"]["items"] = schema.pop("$defs")["NewEdit"]  # it stands in no other schema
     schema["properties"] = {"picture": picture} | schema["properties"]
     schema["anyOf"] = [{"required": ["picture"]}, {"required": ["picture_url"]}]
     return schema

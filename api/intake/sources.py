@@ -22,6 +22,7 @@ class PictureUrl:
 
 
 Source = bytes | PictureUrl
+_PICTURE = ("picture", "picture_url")
 
 
 def picture_source(body: Body) -> tuple[Source, Body]:
@@ -29,7 +30,7 @@ def picture_source(body: Body) -> tuple[Source, Body]:
 
     Raises InvalidInputError, and InvalidPictureError for a data URI that is none.
     """
-    sent = body.fields if body.strict else {name: value for name, value in body.fields.items() if value != ""}
+    sent = {k: v for k, v in body.fields.items() if v != "" or body.strict or k not in _PICTURE}
     fields = {name: value for name, value in sent.items() if name != "picture"}
     picture, url = sent.get("picture"), fields.get("picture_url")
     if picture is not None and url is not None:

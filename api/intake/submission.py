@@ -8,18 +8,27 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from api.intake.checks import check_prompt, check_room, edit_params, parse, personalize_params, tail_model, usable_tail
+from api.intake.checks import (
+    check_edit_prompts,
+    check_prompt,
+    check_room,
+    edit_params,
+    parse,
+    personalize_params,
+    tail_model,
+    usable_tail,
+)
 from api.intake.fields import SEED_LIMIT, EditFields, PersonalizeFields
 from api.intake.identity import identify
 from api.intake.parsing import Body
 from api.intake.sources import Source, picture_data, picture_source
+from api.intake.together import edits_of, with_edits
 from api.state import AppState
 from core.errors import IdempotencyConflictError, NotFoundError
 from core.jobs import keys
 from core.jobs.ids import tail_of
 from core.jobs.records import JobEnd, JobSpec, JobState, JobStatus, LiveRecord
 from core.models.info import ModelInfo
-from core.models.parameters import PersonalizeParams
 from core.services import Services
 
 
@@ -35,12 +44,8 @@ class Submission:
 class Checked:
     """A personalization that was checked but for its picture."""
 
-    owner: str
-    job_id: str
-    request_hash: str
-    fields: PersonalizeFields
+    spec: JobSpec
     info: ModelInfo
-    params: PersonalizeParams
     source: Source
     idempotency_key: str | None
 
@@ -51,8 +56,9 @@ async def submit_personalize(state: AppState, owner: str, body: Body, idempotenc
     checked = await intake.run(_check_personalize, state.services, owner, body, idempotency_key)
     if isinstance(checked, Submission):
         return checked
+    fit = checked.spec.personalize.fit if checked.spec.personalize else "crop"
     async with picture_data(state.fetcher, checked.source) as data:
-        picture = await state.decoder.square(data, checked.info.image_size, checked.params.fit)
+        picture = await state.decoder.square(data, checked.info.image_size, fit)
     return await intake.run(_accept_personalize, state.services, checked, picture)
 
 
@@ -63,7 +69,7 @@ async def submit_edit(state: AppState, owner: str, body: Body, idempotency_key: 
 
 def _check_personalize(services: Services, owner: str, body: Body, idempotency_key: str | None) -> Submission | Checked:
     source, others = picture_source(body)
-    fields = parse(PersonalizeFields, others)
+    fields = parse(PersonalizeFields, with_edits(others))
     sent_picture = source if isinstance(source, bytes) else b""  # a URL is one of the fields
     job_id, request_hash = identify("personalize", owner, fields, idempotency_key, sent_picture)
     if replay := _replay(services, job_id, request_hash, idempotency_key):
@@ -73,20 +79,21 @@ def _check_personalize(services: Services, owner: str, body: Body, idempotency_k
     limit = info.sequence_length - params.positions
     check_prompt(services, info, "prompt", fields.prompt, limit)
     check_room(services, "personalize")
-    return Checked(owner, job_id, request_hash, fields, info, params, source, idempotency_key)
+    spec = JobSpec(
+        **_accepted_now(services, job_id, request_hash, info, fields.seed),
+        owner=owner,
+        kind="personalize",
+        prompt=fields.prompt,
+        tail_id=tail_of(job_id),
+        personalize=params,
+    )
+    edits = edits_of(services, spec, info, fields.edits)
+    return Checked(spec.model_copy(update={"edits": edits}), info, source, idempotency_key)
 
 
 def _accept_personalize(services: Services, checked: Checked, picture: bytes) -> Submission:
-    job_id = checked.job_id
-    spec = JobSpec(
-        **_accepted_now(services, job_id, checked.request_hash, checked.info, checked.fields.seed),
-        owner=checked.owner,
-        kind="personalize",
-        prompt=checked.fields.prompt,
-        tail_id=tail_of(job_id),
-        personalize=checked.params,
-        picture_key=keys.picture(job_id, hashlib.sha256(picture).hexdigest()),
-    )
+    key = keys.picture(checked.spec.id, hashlib.sha256(picture).hexdigest())
+    spec = checked.spec.model_copy(update={"picture_key": key})
     return _accept(services, spec, checked.idempotency_key, picture=picture)
 
 
@@ -98,10 +105,8 @@ def _submit_edit(services: Services, owner: str, body: Body, idempotency_key: st
     tail, tail_end = usable_tail(services, owner, fields.tail_id)
     info = tail_model(services, tail, fields.model)
     params = edit_params(services, info, tail, fields)
-    if tail.personalize is not None:
-        check_prompt(services, info, "prompt", fields.prompt, info.sequence_length - tail.personalize.positions)
-    if params.negative_prompt:
-        check_prompt(services, info, "negative_prompt", params.negative_prompt, info.sequence_length)
+    positions = tail.personalize.positions if tail.personalize else 0
+    check_edit_prompts(services, info, positions, fields.prompt, params.negative_prompt)
     check_room(services, "edit")
     spec = JobSpec(
         **_accepted_now(services, job_id, request_hash, info, fields.seed),

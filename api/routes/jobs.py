@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from starlette.responses import StreamingResponse
 
 from api.callers import JobId, may
+from api.routes.answers import Inline, shown
 from api.state import State, Use
 from api.views.jobs import JobView, job_view, retry_after_s
 from api.views.links import Links
@@ -20,16 +21,17 @@ LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", description="g
 
 
 @router.get("/{job_id}", response_model=JobView, dependencies=[Depends(may("read"))])
-async def read_job(job_id: JobId, state: State, request: Request, prefer: Prefer = None) -> Response:
+async def read_job(
+    *, job_id: JobId, state: State, request: Request, prefer: Prefer = None, inline: Inline = False
+) -> Response:
     """Return a job: how far it is, and its results once it has succeeded."""
     wait_s = wanted_wait_s(prefer)
     job = await wait_for_change(state, job_id, wait_s or 0)
     headers = {} if wait_s is None else {"Preference-Applied": f"wait={wait_s}"}
     if (seconds := retry_after_s(job)) is not None:
         headers["Retry-After"] = str(seconds)
-    links = Links.of(request, state.services)
-    # Only an end has links to sign; and what the view has checked need not be checked again on its way out.
-    view = await state.threads.reading.run(job_view, job, links) if job.end else job_view(job, links)
+    view = await shown(state, request, job, inline=inline)
+    # What the view has checked need not be checked again on its way out.
     return Response(view.model_dump_json(), media_type="application/json", headers=headers)
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Request
 
 from api.callers import Asking, may
 from api.intake.bodies import FORM_OVERHEAD, body_reader
 from api.intake.fields import edit_body, personalize_body
 from api.intake.parsing import Body
-from api.intake.submission import Submission, submit_edit, submit_personalize
+from api.intake.submission import submit_edit, submit_personalize
+from api.routes.answers import HowToAnswer
 from api.state import State, state_of
-from api.views.jobs import JobView, job_view, retry_after_s
-from api.views.links import Links
-from api.waiting.longpoll import wait_for_end, wanted_wait_s
+from api.views.jobs import JobView
 
 router = APIRouter(tags=["jobs"])
 
@@ -31,56 +30,21 @@ Small = Annotated[Body, Depends(body_reader(lambda _: EDIT_MAX_BYTES))]
 Key = Annotated[
     str | None, Header(alias="Idempotency-Key", description="the same key and request again return the same job")
 ]
-Wait = Annotated[str | None, Header(description="`wait=30`: answer when the job has ended", examples=["wait=30"])]
 
 
 @router.post("/personalize", status_code=202, openapi_extra=personalize_body(), dependencies=[Depends(may("submit"))])
 async def personalize(
-    *,
-    body: WithPicture,
-    caller: Asking,
-    state: State,
-    request: Request,
-    response: Response,
-    key: Key = None,
-    prefer: Wait = None,
+    *, body: WithPicture, caller: Asking, state: State, answer: HowToAnswer, key: Key = None
 ) -> JobView:
-    """Learn the subject of one picture: the answer names the tail that will hold it."""
+    """Learn the subject of one picture: the answer names the tail that will hold it, and the edits sent with it."""
     submission = await submit_personalize(state, caller.owner, body, key)
     body.let_go()
-    return await _accepted(submission, state, request, response, wanted_wait_s(prefer))
+    return await answer.tell(submission)
 
 
 @router.post("/edit", status_code=202, openapi_extra=edit_body(), dependencies=[Depends(may("submit"))])
-async def edit(
-    *,
-    body: Small,
-    caller: Asking,
-    state: State,
-    request: Request,
-    response: Response,
-    key: Key = None,
-    prefer: Wait = None,
-) -> JobView:
+async def edit(*, body: Small, caller: Asking, state: State, answer: HowToAnswer, key: Key = None) -> JobView:
     """Make pictures of a learned subject; an edit that comes before its tail is ready waits for it."""
     submission = await submit_edit(state, caller.owner, body, key)
     body.let_go()
-    return await _accepted(submission, state, request, response, wanted_wait_s(prefer))
-
-
-async def _accepted(
-    submission: Submission, state: State, request: Request, response: Response, wait_s: int | None
-) -> JobView:
-    if not submission.replayed:
-        state.metrics.accepted.labels(submission.state.spec.kind).inc()
-    job = await wait_for_end(state, submission.state, wait_s or 0)
-    response.status_code = 200 if job.status.ended else 202
-    response.headers["Location"] = f"{request.scope['root_path']}/jobs/{job.spec.id}"
-    if wait_s is not None:
-        response.headers["Preference-Applied"] = f"wait={wait_s}"
-    if (seconds := retry_after_s(job)) is not None:
-        response.headers["Retry-After"] = str(seconds)
-    if submission.replayed:
-        response.headers["Idempotency-Replayed"] = "true"
-    links = Links.of(request, state.services)
-    return await state.threads.intake.run(job_view, job, links) if job.end else job_view(job, links)
+    return await answer.tell(submission)

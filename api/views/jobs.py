@@ -20,6 +20,7 @@ class ResultView(BaseModel):
     index: int
     url: str = Field(description="signed; GET it without any header")
     expires_at: datetime
+    base64: str | None = Field(None, description="the PNG itself, if `inline=true` asked for it and it is small")
 
 
 class ErrorView(BaseModel):
@@ -53,6 +54,7 @@ class JobView(BaseModel):
     ended_at: datetime | None = None
     error: ErrorView | None = None
     results: list[ResultView] = []
+    edits: list[JobView] = Field([], description="the edits that were accepted in the same call")
     receipt: dict[str, Any] | None = Field(None, description="all that decides the result; null until it has succeeded")
 
 

@@ -50,6 +50,7 @@ class JobSpec(Record):
     personalize: PersonalizeParams | None = None
     edit: EditParams | None = None
     picture_key: str | None = Field(None, description="the source picture, as the backbone will see it")
+    edits: tuple[JobSpec, ...] = Field((), description="accepted with it: they become jobs before it is made known")
     request_hash: str = Field("", description="SHA-256 of the canonical fields and the picture, for Idempotency-Key")
 
     @property

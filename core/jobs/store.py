@@ -55,7 +55,8 @@ class JobStore:
     def accept(self, spec: JobSpec, picture: bytes | None = None, *, shared_id: bool = True) -> tuple[JobSpec, bool]:
         """Write a job down for good; returns what is stored under its id, and whether that is this very spec.
 
-        After it returns the job survives the loss of every process, Redis included. Raises GoneError for the id of a
+        After it returns the job survives the loss of every process, Redis included, and so do the edits that stand in
+        it: one write accepts all of them or none. Raises GoneError for the id of a
         deleted job, and StorageUnavailableError: then nothing is left behind, unless another request may have the id
         (`shared_id`), which an id that was just drawn does not allow.
         """
@@ -82,17 +83,30 @@ class JobStore:
         the open marker. `tail_end` is how an edit's tail ended, if that is known.
         """
         try:
+            self._bring_edits(spec)
             self._begin(spec, AttemptHistory(), tail_end)
+            for edit in spec.edits:
+                self.announce(edit)
         except Exception as error:  # the 202 is already true
             log.warning("job.announce.failed", job=spec.id, error=str(error))
             self._owed[spec.id] = spec
 
     def track(self, spec: JobSpec) -> None:
         """Begin the live record of an open job from what storage knows; raises RedisError."""
+        self._bring_edits(spec)
         if end := self.end(spec.id):
             self.close(spec, end)
         else:
             self._begin(spec, read_attempts(self.storage, spec.id))
+        for edit in spec.edits:
+            self.track(edit)
+
+    def _bring_edits(self, spec: JobSpec) -> None:
+        """Make the edits that were accepted with a personalization jobs of their own, those that are not yet."""
+        for edit in spec.edits:
+            if self.storage.head(keys.spec(edit.id)) is None:
+                with suppress(GoneError):  # it was, and has been deleted
+                    self.accept(edit)
 
     def _begin(self, spec: JobSpec, history: AttemptHistory, tail_end: JobEnd | None = None) -> None:
         if history.running:

@@ -12,7 +12,9 @@ from api.waiting import longpoll
 from api.waiting.watcher import Watch
 from core.config import Settings
 from core.errors import StorageUnavailableError
+from core.jobs.attempts import Attempt
 from core.jobs.claims import Claims
+from core.jobs.records import JobKind
 from core.services import Services
 from tests.api.serving import MODEL, PretendingWorker, api_server, edit, personalize, picture
 
@@ -32,16 +34,26 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     return waiting
 
 
+def take(services: Services, kind: JobKind, prompt: str) -> Attempt:
+    """Claim the job with this prompt, whose id nobody knows yet; others that come first are canceled."""
+    claims = Claims(services.jobs, "pretender", lambda: {MODEL.hash})
+    while (attempt := claims.take(kind)) and attempt.spec.prompt != prompt:
+        services.jobs.cancel(attempt.spec.id)
+    assert attempt
+    return attempt
+
+
 def test_a_job_that_ends_in_time_is_the_answer_with_its_results(
     api: httpx.Client, worker: PretendingWorker, services: Services, waiting: threading.Event
 ) -> None:
     tail = personalize(api).json()
     worker.succeed(worker.take(tail["id"]))
     with ThreadPoolExecutor() as pool:
-        sent = pool.submit(edit, api, tail["tail_id"], headers={"Prefer": "wait=60"}, num_images=2)
+        sent = pool.submit(
+            edit, api, tail["tail_id"], headers={"Prefer": "wait=60"}, num_images=2, prompt="a dog at once"
+        )
         assert waiting.wait(timeout=20)
-        attempt = Claims(services.jobs, "pretender", lambda: {MODEL.hash}).take("edit")
-        assert attempt
+        attempt = take(services, "edit", "a dog at once")
         worker.progress(attempt, 1, 2)
         worker.succeed(attempt)
         answer = sent.result(timeout=20)
@@ -58,11 +70,7 @@ def test_a_job_that_fails_in_time_says_why(
     with ThreadPoolExecutor() as pool:
         sent = pool.submit(personalize, api, headers={"Prefer": "wait=60"}, prompt="a dog that fails")
         assert waiting.wait(timeout=20)
-        claims = Claims(services.jobs, "pretender", lambda: {MODEL.hash})
-        while (attempt := claims.take("personalize")) and attempt.spec.prompt != "a dog that fails":
-            services.jobs.cancel(attempt.spec.id)
-        assert attempt
-        worker.fail(attempt, "the loss was not finite")
+        worker.fail(take(services, "personalize", "a dog that fails"), "the loss was not finite")
         answer = sent.result(timeout=20)
     assert (answer.status_code, answer.json()["status"]) == (200, "failed")
     assert answer.json()["error"]["detail"] == "the loss was not finite"

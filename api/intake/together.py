@@ -1,0 +1,52 @@
+"""The edits that come in one call with the personalization that makes their tail."""
+
+from __future__ import annotations
+
+import json
+import secrets
+
+from api.intake.checks import check_edit_prompts, check_limit, check_room, edit_params, tail_model
+from api.intake.fields import SEED_LIMIT, NewEdit
+from api.intake.parsing import Body
+from core.errors import InvalidInputError
+from core.jobs.ids import new_job_id
+from core.jobs.records import JobSpec
+from core.models.info import ModelInfo
+from core.services import Services
+
+
+def with_edits(body: Body) -> Body:
+    """Return a body in which a form's `edits`, which is JSON, is read."""
+    if body.strict or not (text := body.fields.get("edits")):
+        return body
+    try:
+        return Body(body.fields | {"edits": json.loads(text)}, body.strict)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError("edits", f"edits is not JSON: {error}") from None
+
+
+def edits_of(services: Services, tail: JobSpec, info: ModelInfo, edits: list[NewEdit]) -> tuple[JobSpec, ...]:
+    """Return the specs of the edits of a tail that is about to be accepted, each checked as `POST /edit` would.
+
+    Raises InvalidInputError for the first that is wrong, naming its fields `edits.N.…`, and QueueFullError.
+    """
+    check_limit("edits", len(edits), services.settings.max_edits)
+    specs = []
+    for number, fields in enumerate(edits):
+        try:
+            specs.append(_edit_of(services, tail, info, fields))
+        except InvalidInputError as error:
+            raise error.within(f"edits.{number}") from None
+    if specs:
+        check_room(services, "edit", len(specs))
+    return tuple(specs)
+
+
+def _edit_of(services: Services, tail: JobSpec, info: ModelInfo, fields: NewEdit) -> JobSpec:
+    tail_model(services, tail, fields.model)
+    params = edit_params(services, info, tail, fields)
+    positions = tail.personalize.positions if tail.personalize else 0
+    check_edit_prompts(services, info, positions, fields.prompt, params.negative_prompt)
+    accepted = tail.model_dump(include={"owner", "created_at", "deadline_at", "model", "model_hash", "tail_id"})
+    seed = secrets.randbelow(SEED_LIMIT) if fields.seed is None else fields.seed
+    return JobSpec(**accepted, id=new_job_id(), kind="edit", prompt=fields.prompt, seed=seed, edit=params)
