@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from api import problems
+from api.access.doorkeeper import Doorkeeper
 from api.intake.decoder import Decoder
 from api.intake.fetching import PictureFetcher
 from api.intake.room import Tally
@@ -29,6 +30,7 @@ from api.threads import AllThreads
 from api.versions import VersionPrefix
 from api.waiting.bounded import Questions
 from api.waiting.watcher import Watcher
+from core.access.keyring import Keyring
 from core.config import Settings
 from core.live.connection import connect_async
 from core.logs import configure_logs
@@ -83,6 +85,7 @@ def _lifespan_of(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContext
             PictureFetcher(outbound, settings, bodies),
             Readiness(services, threads.probing),
             Owners(services.jobs, threads.reading),
+            Doorkeeper(Keyring(services.storage), threads.reading, settings.require_keys),
         )
         reading = asyncio.create_task(watcher.run(), name="watcher")
         services.reconciler.start()

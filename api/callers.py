@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 
+import structlog
 from fastapi import Depends, Request
 from fastapi import Path as PathParameter
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.owners import Owners
 from api.state import state_of
+from core.access.keys import SCOPES, ApiKey, Scope
 from core.errors import MissingScopeError, NotFoundError
 from core.jobs.ids import is_job_id, is_tail_id, job_of
 from core.jobs.records import DEFAULT_OWNER
 
-Scope = Literal["submit", "read", "admin"]  # to make, change and delete; to see; to look after the server
-SCOPES: frozenset[Scope] = frozenset(get_args(Scope))
+BEARER = HTTPBearer(auto_error=False, scheme_name="API key", description="`tailor keys create NAME` makes one")
 
 
 @dataclass(frozen=True)
@@ -27,13 +29,22 @@ class Caller:
     scopes: frozenset[Scope]
     key_id: str | None = None
 
+    @classmethod
+    def with_key(cls, key: ApiKey) -> Caller:
+        """Return who uses a key."""
+        return cls(key.owner, frozenset(scope for scope in SCOPES if key.may(scope)), key.id)
 
-EVERYBODY = Caller(DEFAULT_OWNER, SCOPES)  # where no key is asked for, all are one owner
+
+EVERYBODY = Caller(DEFAULT_OWNER, frozenset(SCOPES))  # where no key is asked for, all are one owner
 
 
-async def caller_of(request: Request) -> Caller:  # noqa: ARG001 - the request's key will say who it is
-    """Return who asks."""
-    return EVERYBODY
+async def caller_of(request: Request, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]) -> Caller:
+    """Return who asks; raises UnauthorizedError for who needs a good key and has none."""
+    key = await state_of(request).doorkeeper.key_of(request, sent.credentials if sent else None)
+    if key is None:
+        return EVERYBODY
+    structlog.contextvars.bind_contextvars(key=key.id)
+    return Caller.with_key(key)
 
 
 Asking = Annotated[Caller, Depends(caller_of)]

@@ -52,6 +52,7 @@ class RequestLog:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             await self._serve(scope, receive, sending, seen)
             self._note(scope, seen, time.perf_counter() - began)
+            structlog.contextvars.unbind_contextvars("key")  # who it was is known only inside
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, seen: _Seen) -> None:
         try:

@@ -103,9 +103,8 @@ def internal(path: str) -> ProblemResponse:
 
 async def _tailor_error(request: Request, error: Exception) -> Response:
     error = cast(TailorError, error)
-    headers = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s is not None else None
     return problem(
-        request.url.path, error.status, error.type, error.title, error.detail, headers=headers, **error.extra
+        request.url.path, error.status, error.type, error.title, error.detail, headers=error.headers, **error.extra
     )
 
 

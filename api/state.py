@@ -8,6 +8,7 @@ from typing import Annotated, TypedDict, cast
 import redis.asyncio
 from fastapi import Depends, Request
 
+from api.access.doorkeeper import Doorkeeper
 from api.intake.decoder import Decoder
 from api.intake.fetching import PictureFetcher
 from api.intake.room import Tally
@@ -35,6 +36,7 @@ class AppState:
     fetcher: PictureFetcher
     readiness: Readiness
     owners: Owners
+    doorkeeper: Doorkeeper
 
 
 class LifespanState(TypedDict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import Iterator
@@ -81,7 +82,13 @@ class Job(View):
 class TailorClient:
     """Talks to one server. Submissions carry an Idempotency-Key, so repeating one makes no second job."""
 
-    def __init__(self, url: str = DEFAULT_URL, *, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self, url: str = DEFAULT_URL, *, key: str | None = None, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        """Connect to nothing yet. `key` is an API key, that in TAILOR_API_KEY otherwise."""
+        self._key = (key or os.environ.get("TAILOR_API_KEY", "")).strip()
+        if not self._key.isascii() or not self._key.isprintable():
+            raise ClientError("the API key holds what no key holds: line breaks or letters with accents")
         self.url = url.rstrip("/")
         if not url.startswith(("http://", "https://")):
             raise ClientError(f"{url!r} is not the URL of a server: it begins with neither http:// nor https://")
@@ -153,7 +160,7 @@ class TailorClient:
         """Tell whether jobs can be sent and will be worked on."""
         try:
             report = self.readiness()
-            return bool(report["ready"]) and report.get("workers", 1) != 0 and bool(self.models())
+            return bool(report["ready"]) and report.get("workers", 1) != 0 and bool(report.get("models"))
         except ClientError:
             return False
 
@@ -163,7 +170,7 @@ class TailorClient:
 
     def download(self, url: str) -> bytes:
         """Return the bytes behind a result's URL, which may be relative."""
-        return self._send("GET", url).content
+        return self._send("GET", url, signed=True).content
 
     def tail_file(self, tail_id: str) -> bytes:
         """Return a tail as its safetensors file."""
@@ -184,7 +191,9 @@ class TailorClient:
             return response
         raise _error_of(response)
 
-    def _request(self, method: str, path: str, **content: Any) -> httpx.Response:
+    def _request(self, method: str, path: str, *, signed: bool = False, **content: Any) -> httpx.Response:
+        if self._key and not signed:  # a signed URL may be another server's, who must not see the key
+            content["headers"] = {"Authorization": f"Bearer {self._key}"} | (content.get("headers") or {})
         try:
             return self._http.request(method, path, **content)
         except httpx.ConnectError:
@@ -207,6 +216,7 @@ def _error_of(response: httpx.Response) -> ClientError:
     field, again = problem.get("field"), response.headers.get("Retry-After")
     message = f"{field}: {said}" if field and not str(said).startswith(str(field)) else str(said)
     message += f"; try again in {again} s" if again else ""
+    message += "; it belongs into TAILOR_API_KEY or --key-file" if response.status_code == 401 else ""
     if response.is_server_error:
         return UnreachableError(f"{message} ({response.status_code})")
     return RefusedError(f"{message} ({response.status_code})", response.status_code, problem)

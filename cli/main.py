@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 
 from cli.client import DEFAULT_URL, ClientError, Job, TailorClient, UnreachableError
+from cli.commands import keys
 from cli.demo import run_demo
 from cli.parts import MissingPartError
 from cli.progress import JobProgress, state_of
@@ -43,10 +44,17 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+app.add_typer(keys.app, name="keys")
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Url = Annotated[
     str | None, typer.Option(envvar="TAILOR_URL", help="The server; default: the one `tailor up` runs here.")
+]
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="TAILOR_KEY_FILE", exists=True, dir_okay=False, help="A file with the API key; or TAILOR_API_KEY has it."
+    ),
 ]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the end, with a progress bar.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the job as one line of JSON.")]
@@ -117,9 +125,10 @@ def personalize(
     wait: Wait = True,
     as_json: Json = False,
     url: Url = None,
+    key_file: KeyFile = None,
 ) -> None:
     """Learn a picture's subject; the last line printed is the tail's id, for `tailor edit`."""
-    with _client(url) as client:
+    with _client(url, key_file) as client:
         job = client.personalize(picture, prompt, model=model, recipe=recipe, steps=steps, seed=seed)
         job = _ended(client, job, "personalize") if wait else job
         typer.echo(job.model_dump_json() if as_json else job.tail_id)
@@ -142,11 +151,12 @@ def edit(
     wait: Wait = True,
     as_json: Json = False,
     url: Url = None,
+    key_file: KeyFile = None,
 ) -> None:
     """Make pictures of a learned subject; prints the files, or the job's id with --no-wait."""
     options = {"num_images": num_images, "negative_prompt": negative_prompt, "tail_scale": tail_scale, "seed": seed}
     options |= {"guidance_scale": guidance_scale, "num_inference_steps": num_inference_steps}
-    with _client(url) as client:
+    with _client(url, key_file) as client:
         folder = writable(out) if wait else out
         job = client.edit(tail, prompt, **options)
         files = save_results(client, job := _ended(client, job, "edit"), folder) if wait else []
@@ -156,10 +166,13 @@ def edit(
 
 @app.command()
 def status(
-    job_id: Annotated[str | None, typer.Argument(metavar="[JOB]")] = None, as_json: Json = False, url: Url = None
+    job_id: Annotated[str | None, typer.Argument(metavar="[JOB]")] = None,
+    as_json: Json = False,
+    url: Url = None,
+    key_file: KeyFile = None,
 ) -> None:
     """Show a job, or what the server reports of itself."""
-    with _client(url) as client:
+    with _client(url, key_file) as client:
         if job_id:
             job = client.job(job_id)
             typer.echo(job.model_dump_json() if as_json else _line(job))
@@ -174,9 +187,10 @@ def fetch(
     *,
     out: Annotated[Path, typer.Option("-o", "--out", file_okay=False, help="The folder for the files.")] = Path(),
     url: Url = None,
+    key_file: KeyFile = None,
 ) -> None:
     """Save what a job has made, waiting for its end: an edit's pictures, or a tail; prints the files."""
-    with _client(url) as client:
+    with _client(url, key_file) as client:
         folder = writable(out)
         job = client.job(job_id)
         job = job if job.status == JobStatus.SUCCEEDED else _ended(client, job, job.kind)
@@ -184,16 +198,16 @@ def fetch(
 
 
 @app.command()
-def cancel(job_id: Annotated[str, typer.Argument(metavar="JOB")], url: Url = None) -> None:
+def cancel(job_id: Annotated[str, typer.Argument(metavar="JOB")], url: Url = None, key_file: KeyFile = None) -> None:
     """Cancel a job."""
-    with _client(url) as client:
+    with _client(url, key_file) as client:
         typer.echo(_line(client.cancel(job_id)))
 
 
 @app.command()
-def models(as_json: Json = False, url: Url = None) -> None:
+def models(as_json: Json = False, url: Url = None, key_file: KeyFile = None) -> None:
     """List the models that the server's workers have loaded."""
-    with _client(url) as client:
+    with _client(url, key_file) as client:
         found = client.models()
     typer.echo(json.dumps(found) if as_json else "\n".join(f"{m['name']}  {m.get('description', '')}" for m in found))
 
@@ -205,10 +219,10 @@ def server_url(given: str | None) -> str:
 
 
 @contextmanager
-def _client(url: str | None) -> Iterator[TailorClient]:
+def _client(url: str | None, key_file: Path | None) -> Iterator[TailorClient]:
     # Ended by Ctrl-C or a closed pipe, it says nothing but what the exit code says.
     try:
-        with TailorClient(server_url(url)) as client:
+        with TailorClient(server_url(url), key=key_file.read_text(errors="replace") if key_file else None) as client:
             yield client
     except UnreachableError as error:
         _fail(str(error), 3)

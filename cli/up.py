@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import ipaddress
 import json
 import math
 import os
@@ -70,11 +71,17 @@ class Stack:
         for n, placement in enumerate(self._placements, start=1):
             if placement.gpu:
                 say(f"worker-{n} gets {placement.memory_share:.0%} of GPU {placement.gpu}")
+        self._require_keys = _require_keys(options.host)
         services = self._services(port)
         self._logs = LogFollower(show_log)
         for service in services:
             self._logs.add(service.name, service.log)
         self.supervisor = Supervisor(services, say, changed=self._write_server_file, watchdog_fds=(lock,))
+
+    @property
+    def needs_keys(self) -> bool:
+        """Whether everybody needs an API key."""
+        return self._require_keys == "always"
 
     def start(self) -> None:
         """Start all processes. Raises UpError when one ends at once."""
@@ -111,6 +118,8 @@ class Stack:
             "TAILOR_REDIS_URL": self._redis.url,
             "TAILOR_STORAGE": os.environ.get("TAILOR_STORAGE", str(self.data / "storage")),
             "PYTHONUNBUFFERED": "1",
+            # Who listens beyond this machine lets in who has a key.
+            "TAILOR_REQUIRE_KEYS": self._require_keys,
             # Torch's threads sleep while they wait: spinning ones take the cores from the API and from each other.
             "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "passive"),
         }
@@ -239,6 +248,18 @@ def run_until_stopped(options: UpOptions, say: Say, show_log: Callable[[str, str
 def _announce(stack: Stack, say: Say) -> None:
     if stack.wait_until_ready():
         say(f"ready: {stack.url}, what it can do: {stack.url}/docs")
+        if stack.needs_keys:
+            say(f"whoever uses it needs an API key: tailor keys create NAME --data {stack.data}")
+
+
+def _require_keys(host: str) -> str:
+    if (wanted := Settings().require_keys) != "auto":
+        return wanted
+    try:
+        local = all(ipaddress.ip_address(found[4][0]).is_loopback for found in socket.getaddrinfo(host, None))
+    except OSError:
+        local = False
+    return "auto" if local else "always"
 
 
 def _in_url(host: str) -> str:

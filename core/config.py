@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     s3_secret_key: str | None = None
     secret: str | None = Field(None, description="signs URLs; None: one is made and kept in storage")
     public_url: str | None = Field(None, description="the API as clients reach it; None: as the request names it")
+    require_keys: Literal["auto", "always", "never"] = Field(
+        "auto", description="API keys; auto: of all but what comes over the loopback interface, and not through a proxy"
+    )
     url_ttl_s: int = Field(3600, ge=10, description="how long signed URLs hold")
 
     # Models

@@ -22,6 +22,11 @@ class TailorError(Exception):
         self.retry_after_s = retry_after_s
         self.extra = extra
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """The answer's headers."""
+        return {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
+
 
 class InvalidInputError(TailorError):
     """A field has a value that can't be taken; `field` names it."""
@@ -98,6 +103,21 @@ class ForbiddenError(TailorError):
     """A signature is wrong or has expired."""
 
     status, type, title = 403, "forbidden", "Forbidden"
+
+
+class UnauthorizedError(TailorError):
+    """The request needs an API key, or its key opens nothing; `error` is the word of RFC 6750 for the latter."""
+
+    status, type, title = 401, "unauthorized", "API key needed"
+
+    def __init__(self, detail: str, *, error: str | None = None) -> None:
+        super().__init__(detail)
+        self.error = error
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The answer's headers, which say how to authenticate (RFC 6750)."""
+        return {"WWW-Authenticate": 'Bearer realm="tailor"' + (f', error="{self.error}"' if self.error else "")}
 
 
 class MissingScopeError(TailorError):

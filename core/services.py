@@ -36,10 +36,10 @@ class Services:
 
 def open_services(settings: Settings) -> Services:
     """Open storage and prove it, prepare Redis without connecting; raises StorageUnavailableError."""
-    storage = _open(settings, secret=b"")
+    storage = configured_storage(settings)
     storage.probe()
     secret = settings.secret.encode() if settings.secret else _shared_secret(storage)
-    storage = _open(settings, secret=secret)
+    storage = configured_storage(settings, secret=secret)
     live = LiveStore(connect(settings.redis_url), lease_s=settings.lease_s)
     clock = FleetClock(live.time_s)
     clock.begin(storage_time_s(storage))
@@ -49,7 +49,8 @@ def open_services(settings: Settings) -> Services:
     return Services(settings, storage, live, clock, jobs, registry, reconciler, secret)
 
 
-def _open(settings: Settings, *, secret: bytes) -> Storage:
+def configured_storage(settings: Settings, *, secret: bytes = b"") -> Storage:
+    """Open the storage that the settings name; without the secret it signs nothing that anybody believes."""
     return open_storage(
         settings.storage,
         secret=secret,

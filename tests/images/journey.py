@@ -21,9 +21,9 @@ JOB_S = 300.0
 class Journey:
     """A client of one API."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, key: str) -> None:
         """Connect to nothing yet."""
-        self.client = httpx.Client(base_url=url, timeout=60)
+        self.client = httpx.Client(base_url=url, timeout=60, headers={"Authorization": f"Bearer {key}"})
 
     def is_ready(self) -> bool:
         """Whether storage, Redis and a worker answer and a model can be used."""
@@ -42,7 +42,7 @@ class Journey:
         """Make pictures and return them as they come from storage. Raises ImagesError when one is not a picture."""
         job = {"tail_id": tail_id, "prompt": "a sitting dog", "seed": 1} | fields
         ended = self.ended(_accepted(self.client.post("/edit", json=job)))
-        pictures = [self.client.get(result["url"]).raise_for_status().content for result in ended["results"]]
+        pictures = [httpx.get(result["url"], timeout=60).raise_for_status().content for result in ended["results"]]
         for each in pictures:
             with Image.open(io.BytesIO(each)) as picture:
                 expect(picture.format == "PNG" and picture.size == (64, 64), f"an edit is {picture}")
@@ -50,7 +50,11 @@ class Journey:
 
     def tail(self, tail_id: str) -> bytes:
         """Download a tail's file."""
-        return self.client.get(f"/tails/{tail_id}/file", follow_redirects=True).raise_for_status().content
+        return (
+            httpx.get(self.client.get(f"/tails/{tail_id}/file").headers["Location"], timeout=60)
+            .raise_for_status()
+            .content
+        )
 
     def job(self, job_id: str) -> dict[str, Any]:
         """Return a job as it is now."""

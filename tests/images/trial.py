@@ -47,7 +47,9 @@ class Trial:
         """Do it all. Raises ImagesError at the first thing that does not hold."""
         for name in START:
             self._up(name, self._services[name])
-        journey = Journey(f"http://127.0.0.1:{self._services['api'].ports[0][0]}")
+        made = self.containers["api"].run("tailor", "keys", "create", "journey")
+        expect(made.stdout.startswith("tailor_"), f"no API key: {made.stdout}{made.stderr}")
+        journey = Journey(f"http://127.0.0.1:{self._services['api'].ports[0][0]}", made.stdout.strip())
         ready_s = wait_for(journey.is_ready, list(self.containers.values()), "a worker that has published its model")
         self._say(f"{ready_s:6.1f} s  until the API calls itself ready")
         for name in ("api", "worker"):

@@ -1,0 +1,1 @@
+"""What a request must bring before anybody looks at what it wants."""
