@@ -27,6 +27,7 @@ from core.services import open_services
 
 LONG_S = 4000.0  # what fills a slot until the fleet ends
 SENDERS = 16
+MOST_NUDGES = 1000  # of one backlog: full workers leave nudges lying, and sending them is what takes longest
 REDIS_PATIENCE_S = 30.0
 OUR_PROCESS = 511  # the client's own place among the counts
 
@@ -63,14 +64,17 @@ class Backlog:
     def send(self, kind: JobKind, count: int, sleeps_s: float = LONG_S) -> list[Sent]:
         """Accept and announce so many jobs, many at a time."""
         with ThreadPoolExecutor(SENDERS) as pool:
-            return list(pool.map(lambda _: self.send_one(kind, sleeps_s), range(count)))
+            return list(pool.map(lambda n: self.send_one(kind, sleeps_s, nudges=n < MOST_NUDGES), range(count)))
 
-    def send_one(self, kind: JobKind, sleeps_s: float) -> Sent:
+    def send_one(self, kind: JobKind, sleeps_s: float, *, nudges: bool = True) -> Sent:
         """Accept and announce one job."""
         spec = self._spec(kind, sleeping_job_id(sleeps_s))
         at = time.time()
         self.jobs.accept(spec, self._picture if kind == "personalize" else None)
-        self.jobs.announce(spec)
+        if nudges:
+            self.jobs.announce(spec)
+        else:
+            self.live.records.begin(spec, JobStatus.QUEUED)
         return Sent(spec.id, at)
 
     def has_ended(self, job_id: str) -> bool:

@@ -16,7 +16,7 @@ from core.diffusion.requests import Report
 from worker.engine import CancelReason, Ticket
 from worker.engine.stats import EngineStats
 
-STEP_S = 0.1  # how often a sleeping personalization reports
+STEP_S = 0.5  # how often a sleeping personalization reports
 WIDTH, POSITIONS, IMAGE_SIZE = 8, 5, 64
 MODEL_HASH = "51ee9" * 12
 

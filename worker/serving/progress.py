@@ -1,4 +1,4 @@
-"""How far one attempt is: told to Redis now and then, checkpointed to storage every few seconds."""
+"""How far one attempt is: told to Redis now and then, checkpointed to storage every few seconds and steps."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from core.jobs.claims import Claims
 from core.storage.base import ObjectMissingError
 
 WRITE_EVERY_S = 1.0
+KEPT_SHARE = 1 / 16  # of the steps: so much is done again at most, and a write's time, however short a job is
 SMOOTHING = 0.95  # one step's loss is mostly the luck of its timestep
 log = structlog.get_logger()
 
 
 class Progress:
-    """Writes down how far one attempt is: now and then to Redis, every few seconds a checkpoint to storage.
+    """Writes down how far one attempt is: now and then to Redis, and its checkpoints to storage.
 
-    Both are best effort: an outage of either fails no job.
+    A checkpoint is kept every few seconds, and after each sixteenth of the steps. All of it is best effort: an outage
+    fails no job.
     """
 
     def __init__(self, attempt: Attempt, claims: Claims, *, checkpoint_s: float) -> None:
@@ -34,25 +36,32 @@ class Progress:
         self._loss: float | None = None
         self._written = float("-inf")
         self._kept = time.monotonic()
+        self._kept_step = 0
 
     def note(self, report: Report) -> None:
         """Take in one report."""
         now = time.monotonic()
         self.latest = report
-        self._began = self._began or (now, report.step)
+        if self._began is None:
+            self._began, self._kept_step = (now, report.step), report.step - 1
         if report.loss is not None:
             self._loss = report.loss if self._loss is None else SMOOTHING * self._loss + (1 - SMOOTHING) * report.loss
         if now - self._written >= WRITE_EVERY_S or report.step == report.steps:
             self._written = now
             self._write(report, now)
-        if now - self._kept >= self.checkpoint_s:
+        if now - self._kept >= self.checkpoint_s or self._has_come_far(report):
             self.keep_checkpoint()
+
+    def _has_come_far(self, report: Report) -> bool:
+        """Tell whether too much would be done again; after the last step the result itself is written."""
+        return KEPT_SHARE * report.steps <= report.step - self._kept_step and report.step < report.steps
 
     def keep_checkpoint(self) -> None:
         """Write the latest checkpoint to storage, if there is a new one."""
         self._kept = time.monotonic()
         if self.latest is None or self.latest.checkpoint is None:
             return
+        self._kept_step = self.latest.step
         try:
             self.claims.checkpoints.save(self.attempt, self.latest.step, save_tensors(self.latest.checkpoint))
             self.claims.store.sweep_if_ended(self.attempt.spec)

@@ -77,3 +77,18 @@ def test_a_checkpoint_that_can_not_be_read_is_as_good_as_none(life: Life, damage
 def test_bytes_that_are_no_tensors_are_said_to_be_none() -> None:
     with pytest.raises(ValueError, match="no safetensors file"):
         load_tensors(b"hello")
+
+
+def test_a_quick_job_is_checkpointed_after_each_sixteenth_of_its_steps(life: Life) -> None:
+    life.accept(life.personalization())
+    attempt = life.claims().take("personalize")
+    assert attempt is not None
+    progress = Progress(attempt, life.claims(), checkpoint_s=3600)
+    kept: list[int] = []
+    for step in range(41, 161):  # this attempt goes on from step 40
+        progress.note(Report(step, 160, 0.5, {"step": torch.tensor(step)}))
+        found = [info.key for info in life.storage.list(attempt.key("checkpoint-"))]
+        assert len(found) <= 1
+        kept += [int(load_tensors(life.storage.get(key))["step"]) for key in found]
+
+    assert sorted(set(kept)) == list(range(50, 160, 10))
