@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import structlog
@@ -24,12 +24,14 @@ from api.outbound.connections import resolve
 from api.owners import Owners
 from api.problems import MEDIA_TYPE, ProblemDocument
 from api.readiness import Readiness
-from api.routes import files, health, home, jobs, models, submit, tails
+from api.routes import files, health, home, jobs, models, submit, tails, webhooks
 from api.state import AppState, LifespanState
 from api.threads import AllThreads
 from api.versions import VersionPrefix
 from api.waiting.bounded import Questions
 from api.waiting.watcher import Watcher
+from api.webhooks.preparation import Preparation
+from api.webhooks.sender import Sender
 from core.access.keyring import Keyring
 from core.config import Settings
 from core.live.connection import connect_async
@@ -37,6 +39,7 @@ from core.logs import configure_logs
 from core.memory import give_back
 from core.services import open_services
 from core.version import tailor_version
+from core.webhooks.signing import Signing
 
 log = structlog.get_logger()
 
@@ -58,7 +61,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     problems.install(app)
     app.add_middleware(RequestLog)
     app.add_middleware(VersionPrefix)
-    for routes in (home, submit, jobs, tails, files, models, health):
+    for routes in (home, submit, jobs, tails, files, models, webhooks, health):
         app.include_router(routes.router)
     return app
 
@@ -73,30 +76,34 @@ def _lifespan_of(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContext
         guard = AddressGuard(settings.allowed_inner_hosts)
         outbound = Outbound(guard, lambda host, port: threads.resolving.run(resolve, host, port))
         bodies = Tally(settings.max_body_bytes_in_flight, lambda: threads.parsing.start(give_back))
+        signing, metrics = Signing(settings.webhook_signing_secrets, services.secret), Metrics(services.live)
+        preparation = Preparation(services, signing, guard)
+        sender = Sender(services, outbound, preparation, threads.webhooks, metrics.webhooks)
         state = AppState(
             services,
             redis,
             watcher,
             Questions(),
-            Metrics(services.live),
+            metrics,
             threads,
             Decoder(settings, threads),
             bodies,
             PictureFetcher(outbound, settings, bodies),
+            signing,
             Readiness(services, threads.probing),
             Owners(services.jobs, threads.reading),
             Doorkeeper(Keyring(services.storage), threads.reading, settings.require_keys),
         )
-        reading = asyncio.create_task(watcher.run(), name="watcher")
+        tasks = [asyncio.create_task(watcher.run(), name="watcher"), asyncio.create_task(sender.run(), name="sender")]
         services.reconciler.start()
         log.info("api.started", storage=settings.storage)
         try:
             yield {"app_state": state}
         finally:
             await run_in_threadpool(services.reconciler.stop)
-            reading.cancel()
-            with suppress(asyncio.CancelledError):
-                await reading
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await outbound.close()
             await redis.aclose()
             threads.stop()

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from core.jobs.records import KINDS
 from core.live import names
 from core.live.store import LiveStore
+from core.webhooks.records import Delivery, DeliveryState
 
 UNET = ["NoiseLoss", "PredictNoise"]  # the requests that are calls of the UNet
 
@@ -33,7 +34,41 @@ class Metrics:
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
         )
         self.accepted = Counter("tailor_jobs_accepted", "Jobs accepted", ["kind"], registry=self.registry)
+        self.webhooks = WebhookMetrics(self.registry)
         self.registry.register(FleetCollector(live))
+
+
+class WebhookMetrics:
+    """What this process counts of the webhooks that it sends."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._attempts = Counter(
+            "tailor_webhook_attempts", "Requests to endpoints, by the answer", ["status"], registry=registry
+        )
+        self._seconds = Histogram(
+            "tailor_webhook_attempt_seconds",
+            "Time until the endpoint has answered",
+            registry=registry,
+            buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30),
+        )
+        self._delay = Histogram(
+            "tailor_webhook_delay_seconds",
+            "Time from an event until its endpoint has heard of it",
+            registry=registry,
+            buckets=(0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 600, 3600, 36_000, 360_000),
+        )
+        self._over = Counter("tailor_webhook_deliveries", "Deliveries that are over", ["state"], registry=registry)
+
+    def note(self, delivery: Delivery) -> None:
+        """Count a delivery's last attempt."""
+        attempt = delivery.attempts[-1]
+        self._attempts.labels(f"{attempt.status // 100}xx" if attempt.status else "none").inc()
+        self._seconds.observe(attempt.seconds)
+        if delivery.state is not DeliveryState.PENDING:
+            self._over.labels(delivery.state).inc()
+        if delivery.state is DeliveryState.DELIVERED:
+            since = delivery.occurred_at if delivery.round == 1 else delivery.asked_at
+            self._delay.observe((attempt.at - since).total_seconds() + attempt.seconds)
 
 
 class FleetCollector(Collector):
@@ -55,6 +90,7 @@ class FleetCollector(Collector):
             queued = {kind: self._live.lines.length(kind) for kind in KINDS}
             workers = self._live.workers.alive()
             oldest_s = self._oldest_s()
+            owed = self._live.deliveries.count()
         except RedisError:
             yield GaugeMetricFamily("tailor_redis_up", "Whether Redis answers", value=0)
             return
@@ -66,6 +102,7 @@ class FleetCollector(Collector):
         yield lengths
         oldest = "Seconds since the acceptance of the oldest job that has not ended; 0 without one"
         yield GaugeMetricFamily("tailor_oldest_job_seconds", oldest, value=oldest_s)
+        yield GaugeMetricFamily("tailor_webhook_deliveries_owed", "Deliveries that are not over", value=owed)
         yield from engine_gauges([worker.get("engine") or {} for worker in workers])
 
     def _oldest_s(self) -> float:

@@ -19,6 +19,7 @@ from api.threads import AllThreads
 from api.waiting.bounded import Questions
 from api.waiting.watcher import Watcher
 from core.services import Services
+from core.webhooks.signing import Signing
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class AppState:
     decoder: Decoder
     bodies: Tally
     fetcher: PictureFetcher
+    signing: Signing
     readiness: Readiness
     owners: Owners
     doorkeeper: Doorkeeper

@@ -44,10 +44,11 @@ class AllThreads:
         self.decoding = Threads("decoding", cores)  # of pictures: it computes, for a second each
         self.intake = Threads("intake", 16)  # checks and writes of new jobs: they wait for storage
         self.reading = Threads("reading", 16)  # jobs that are polled and followed
+        self.webhooks = Threads("webhooks", 4)  # what is sent is read before, and how it went is written after
         self.resolving = Threads("resolving", 8)  # names of hosts that clients name: a name server may take its time
         self.probing = Threads("probing", 3)  # what /readyz asks, and waits for no longer than it likes
 
     def stop(self) -> None:
         """Take no more work of any kind."""
-        for threads in (self.parsing, self.decoding, self.intake, self.reading, self.resolving, self.probing):
+        for threads in vars(self).values():
             threads.stop()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.shipped import CODE, embedded_model
+from core.webhooks.signing import check_secret
 
 EMBEDDED_MODEL = "critters"
 REPOSITORY = CODE  # where the checkout's other files are found from
@@ -22,7 +23,12 @@ class NoModelError(Exception):
 class Settings(BaseSettings):
     """All configuration, read from `TAILOR_*` environment variables (and a `.env` file)."""
 
-    model_config = SettingsConfigDict(env_prefix="TAILOR_", env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="TAILOR_",
+        env_file=".env",
+        extra="ignore",
+        hide_input_in_errors=True,  # some of it is secret
+    )
 
     # Where things are
     storage: str = Field("data/storage", description="a folder, or s3://bucket/prefix")
@@ -85,6 +91,17 @@ class Settings(BaseSettings):
     picture_url_timeout_s: float = Field(20, gt=0, description="for all of a picture that is fetched")
     picture_url_fetches: int = Field(8, ge=1, description="pictures that an API process fetches at once")
 
+    # Webhooks (docs/http.md)
+    webhook_url: str | None = Field(None, description="is told of the jobs that name no webhook; needs webhook_secrets")
+    webhook_secrets: str = Field(
+        "", repr=False, description="whsec_…, comma-separated, the newest first; each signs. None: made of `secret`"
+    )
+    webhook_retries_s: str = Field(
+        "5,60,300,1800,7200,18000,36000,50400,72000", description="waits between the attempts at a delivery"
+    )
+    webhook_timeout_s: float = Field(20, gt=0, description="for all of an attempt")
+    webhook_sends: int = Field(16, ge=1, description="that an API process makes at once")
+
     # A job's life (docs/design.md, section 5)
     lease_s: float = 15
     renew_s: float = 5
@@ -100,6 +117,36 @@ class Settings(BaseSettings):
             if not name.strip().replace("-", "").replace("_", "").replace(".", "").isalnum() or not location.strip():
                 raise ValueError(f"models: {pair!r} is not name=folder-or-hub-name")
         return value
+
+    @field_validator("webhook_secrets")
+    @classmethod
+    def _secrets_are_secrets(cls, value: str) -> str:
+        for secret in filter(None, (part.strip() for part in value.split(","))):
+            check_secret(secret)
+        return value
+
+    @field_validator("webhook_retries_s")
+    @classmethod
+    def _retries_are_times(cls, value: str) -> str:
+        if any(float(part) <= 0 for part in value.split(",") if part.strip()):
+            raise ValueError("webhook_retries_s: every wait must be longer than nothing")
+        return value
+
+    @model_validator(mode="after")
+    def _the_servers_webhook_is_signed(self) -> Settings:
+        if self.webhook_url and not self.webhook_signing_secrets:
+            raise ValueError("webhook_url needs webhook_secrets, with which its receiver checks what it gets")
+        return self
+
+    @property
+    def webhook_signing_secrets(self) -> tuple[str, ...]:
+        """The server's secrets for webhooks, the newest first."""
+        return tuple(part.strip() for part in self.webhook_secrets.split(",") if part.strip())
+
+    @property
+    def webhook_delays_s(self) -> tuple[float, ...]:
+        """The waits between attempts in seconds."""
+        return tuple(float(part) for part in self.webhook_retries_s.split(",") if part.strip())
 
     @cached_property
     def model_locations(self) -> dict[str, str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from api.intake.webhook import FORM_EVENTS, WebhookField, form_events_schema
 from core.models.parameters import EditParams, PersonalizeParams
 
 SEED_LIMIT = 2**32
@@ -47,12 +48,14 @@ class PersonalizeFields(PersonalizeParams):
     recipe: str = Field("", description="named settings; the model's default otherwise", examples=["fast"])
     seed: int | None = Field(None, ge=0, lt=SEED_LIMIT, description="drawn when the job is accepted otherwise")
     edits: list[NewEdit] = Field([], description="what to make of the subject at once; in a form, as JSON")
+    webhook: WebhookField = None
 
 
 class EditFields(NewEdit):
     """The fields of `POST /edit`."""
 
     tail_id: str = Field(description="what POST /personalize answered; it need not be ready yet")
+    webhook: WebhookField = None
 
 
 def personalize_body() -> dict[str, Any]:
@@ -67,25 +70,54 @@ def personalize_body() -> dict[str, Any]:
     url = {"type": "object", "properties": {"url": {"type": "string"}}, "required": ["url"]}
     uri = {"anyOf": [text, url | {"additionalProperties": False, "description": "the same as picture_url"}]}
     example = {"prompt": "a standing dog", "picture": "data:image/png;base64,iVBORw0…", "recipe": "fast"}
-    form = {"schema": _with_picture(file)}
-    return _body({"multipart/form-data": form, "application/json": {"schema": _with_picture(uri), "example": example}})
+    schema = _schema(PersonalizeFields)
+    bodies = {
+        "multipart/form-data": {"schema": _with_picture(_as_form(schema), file)},
+        "application/json": {"schema": _with_picture(schema, uri), "example": example},
+    }
+    return _body(bodies)
 
 
 def edit_body() -> dict[str, Any]:
     """Return OpenAPI's description of both bodies that `POST /edit` takes."""
-    schema = EditFields.model_json_schema()
+    schema = _schema(EditFields)
     example = {"tail_id": "tail_0123456789abcdef01234567", "prompt": "a sitting dog", "num_images": 4}
     return _body(
-        {"application/json": {"schema": schema, "example": example}, "multipart/form-data": {"schema": schema}}
+        {
+            "application/json": {"schema": schema, "example": example},
+            "multipart/form-data": {"schema": _as_form(schema)},
+        }
     )
 
 
-def _with_picture(picture: dict[str, Any]) -> dict[str, Any]:
-    schema = PersonalizeFields.model_json_schema()
-    schema["properties"]["edits"]["items"] = schema.pop("$defs")["NewEdit"]  # it stands in no other schema
-    schema["properties"] = {"picture": picture} | schema["properties"]
-    schema["anyOf"] = [{"required": ["picture"]}, {"required": ["picture_url"]}]
-    return schema
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    """Return a model's schema as it may stand anywhere: what it refers to is part of it."""
+    schema = model.model_json_schema()
+    definitions = schema.pop("$defs", {})
+    inlined: dict[str, Any] = _inlined(schema, definitions)
+    return inlined
+
+
+def _inlined(part: Any, definitions: dict[str, Any]) -> Any:
+    if isinstance(part, list):
+        return [_inlined(each, definitions) for each in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        return _inlined(definitions[part["$ref"].rpartition("/")[2]], definitions)
+    return {name: _inlined(each, definitions) for name, each in part.items()}
+
+
+def _as_form(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of the same fields in a form, which has no objects."""
+    webhook = {"type": "string", "description": "who is told of the job: a URL"}
+    changed = {"webhook": webhook, FORM_EVENTS: form_events_schema()}
+    return schema | {"properties": schema["properties"] | changed}
+
+
+def _with_picture(schema: dict[str, Any], picture: dict[str, Any]) -> dict[str, Any]:
+    either = [{"required": ["picture"]}, {"required": ["picture_url"]}]
+    return schema | {"properties": {"picture": picture} | schema["properties"], "anyOf": either}
 
 
 def _body(content: dict[str, Any]) -> dict[str, Any]:

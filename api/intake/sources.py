@@ -30,9 +30,8 @@ def picture_source(body: Body) -> tuple[Source, Body]:
 
     Raises InvalidInputError, and InvalidPictureError for a data URI that is none.
     """
-    sent = {k: v for k, v in body.fields.items() if v != "" or body.strict or k not in _PICTURE}
-    fields = {name: value for name, value in sent.items() if name != "picture"}
-    picture, url = sent.get("picture"), fields.get("picture_url")
+    fields = {name: value for name, value in body.fields.items() if name != "picture"}
+    picture, url = (_sent(body, name) for name in ("picture", "picture_url"))
     if picture is not None and url is not None:
         raise InvalidInputError("picture_url", "picture_url and picture are both given; a job learns from one of them")
     if isinstance(picture, dict):
@@ -47,6 +46,11 @@ def picture_source(body: Body) -> tuple[Source, Body]:
             "picture", "picture is required: a file in a form, a data URI or a URL in JSON, or picture_url"
         )
     return picture, Body(fields, body.strict)
+
+
+def _sent(body: Body, name: str) -> Any:
+    value = body.fields.get(name)
+    return None if value == "" and not body.strict else value  # an empty field of a form was not filled in
 
 
 def _url_of(picture: dict[str, Any]) -> str:

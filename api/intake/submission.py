@@ -23,6 +23,7 @@ from api.intake.identity import identify
 from api.intake.parsing import Body
 from api.intake.sources import Source, picture_data, picture_source
 from api.intake.together import edits_of, with_edits
+from api.intake.webhook import webhook_of, with_form_events
 from api.state import AppState
 from core.errors import IdempotencyConflictError, NotFoundError
 from core.jobs import keys
@@ -50,10 +51,12 @@ class Checked:
     idempotency_key: str | None
 
 
-async def submit_personalize(state: AppState, owner: str, body: Body, idempotency_key: str | None) -> Submission:
+async def submit_personalize(
+    state: AppState, owner: str, body: Body, idempotency_key: str | None, base_url: str
+) -> Submission:
     """Check an owner's personalization, store it with its picture and make it known."""
     intake = state.threads.intake
-    checked = await intake.run(_check_personalize, state.services, owner, body, idempotency_key)
+    checked = await intake.run(_check_personalize, state.services, owner, body, idempotency_key, base_url)
     if isinstance(checked, Submission):
         return checked
     fit = checked.spec.personalize.fit if checked.spec.personalize else "crop"
@@ -62,14 +65,18 @@ async def submit_personalize(state: AppState, owner: str, body: Body, idempotenc
     return await intake.run(_accept_personalize, state.services, checked, picture)
 
 
-async def submit_edit(state: AppState, owner: str, body: Body, idempotency_key: str | None) -> Submission:
+async def submit_edit(
+    state: AppState, owner: str, body: Body, idempotency_key: str | None, base_url: str
+) -> Submission:
     """Check an owner's edit, store it and make it known; it waits for its tail if that is not ready."""
-    return await state.threads.intake.run(_submit_edit, state.services, owner, body, idempotency_key)
+    return await state.threads.intake.run(_submit_edit, state.services, owner, body, idempotency_key, base_url)
 
 
-def _check_personalize(services: Services, owner: str, body: Body, idempotency_key: str | None) -> Submission | Checked:
+def _check_personalize(
+    services: Services, owner: str, body: Body, idempotency_key: str | None, base_url: str
+) -> Submission | Checked:
     source, others = picture_source(body)
-    fields = parse(PersonalizeFields, with_edits(others))
+    fields = parse(PersonalizeFields, with_edits(with_form_events(others)))
     sent_picture = source if isinstance(source, bytes) else b""  # a URL is one of the fields
     job_id, request_hash = identify("personalize", owner, fields, idempotency_key, sent_picture)
     if replay := _replay(services, job_id, request_hash, idempotency_key):
@@ -86,6 +93,7 @@ def _check_personalize(services: Services, owner: str, body: Body, idempotency_k
         prompt=fields.prompt,
         tail_id=tail_of(job_id),
         personalize=params,
+        webhook=webhook_of(services.settings, fields.webhook, base_url),
     )
     edits = edits_of(services, spec, info, fields.edits)
     return Checked(spec.model_copy(update={"edits": edits}), info, source, idempotency_key)
@@ -97,8 +105,8 @@ def _accept_personalize(services: Services, checked: Checked, picture: bytes) ->
     return _accept(services, spec, checked.idempotency_key, picture=picture)
 
 
-def _submit_edit(services: Services, owner: str, body: Body, idempotency_key: str | None) -> Submission:
-    fields = parse(EditFields, body)
+def _submit_edit(services: Services, owner: str, body: Body, idempotency_key: str | None, base_url: str) -> Submission:
+    fields = parse(EditFields, with_form_events(body))
     job_id, request_hash = identify("edit", owner, fields, idempotency_key)
     if replay := _replay(services, job_id, request_hash, idempotency_key):
         return replay
@@ -114,6 +122,7 @@ def _submit_edit(services: Services, owner: str, body: Body, idempotency_key: st
         kind="edit",
         prompt=fields.prompt,
         tail_id=fields.tail_id,
+        webhook=webhook_of(services.settings, fields.webhook, base_url),
         edit=params,
     )
     return _accept(services, spec, idempotency_key, tail_end=tail_end)

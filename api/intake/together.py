@@ -47,6 +47,8 @@ def _edit_of(services: Services, tail: JobSpec, info: ModelInfo, fields: NewEdit
     params = edit_params(services, info, tail, fields)
     positions = tail.personalize.positions if tail.personalize else 0
     check_edit_prompts(services, info, positions, fields.prompt, params.negative_prompt)
-    accepted = tail.model_dump(include={"owner", "created_at", "deadline_at", "model", "model_hash", "tail_id"})
+    accepted = tail.model_dump(
+        include={"owner", "created_at", "deadline_at", "model", "model_hash", "tail_id", "webhook"}
+    )
     seed = secrets.randbelow(SEED_LIMIT) if fields.seed is None else fields.seed
     return JobSpec(**accepted, id=new_job_id(), kind="edit", prompt=fields.prompt, seed=seed, edit=params)

@@ -38,6 +38,11 @@ class Answering:
     prefer: str | None
     inline: bool
 
+    @property
+    def base_url(self) -> str:
+        """The API as this client reaches it."""
+        return Links.of(self.request, self.state.services).base_url
+
     async def tell(self, submission: Submission) -> JobView:
         """Return what was accepted, at once or, with `Prefer: wait`, as soon as it has ended."""
         wait_s = wanted_wait_s(self.prefer)

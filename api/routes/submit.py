@@ -37,7 +37,7 @@ async def personalize(
     *, body: WithPicture, caller: Asking, state: State, answer: HowToAnswer, key: Key = None
 ) -> JobView:
     """Learn the subject of one picture: the answer names the tail that will hold it, and the edits sent with it."""
-    submission = await submit_personalize(state, caller.owner, body, key)
+    submission = await submit_personalize(state, caller.owner, body, key, answer.base_url)
     body.let_go()
     return await answer.tell(submission)
 
@@ -45,6 +45,6 @@ async def personalize(
 @router.post("/edit", status_code=202, openapi_extra=edit_body(), dependencies=[Depends(may("submit"))])
 async def edit(*, body: Small, caller: Asking, state: State, answer: HowToAnswer, key: Key = None) -> JobView:
     """Make pictures of a learned subject; an edit that comes before its tail is ready waits for it."""
-    submission = await submit_edit(state, caller.owner, body, key)
+    submission = await submit_edit(state, caller.owner, body, key, answer.base_url)
     body.let_go()
     return await answer.tell(submission)

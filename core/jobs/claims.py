@@ -109,9 +109,17 @@ class Claims:
             self._undo(attempt)
             raise
 
+    def _tell(self, spec: JobSpec) -> None:
+        """Owe the webhook that the job has begun; should that fail, its end makes up for it."""
+        try:
+            self.store.deliveries.started(spec, self.store.clock.now())
+        except (RedisError, StorageUnavailableError) as error:
+            log.warning("job.started.untold", job=spec.id, error=str(error))
+
     def _start(self, attempt: Attempt) -> bool:
         try:
             if self.store.live.leases.start(attempt.spec, attempt.number, attempt.token):
+                self._tell(attempt.spec)
                 return True
         except RedisError:
             self._undo(attempt)

@@ -24,6 +24,7 @@ from core.jobs.sweep import doubt
 from core.live.connection import eviction_policy
 from core.live.watch import Watch
 from core.pace import Pace
+from core.webhooks.upkeep import DeliveryUpkeep
 
 log = structlog.get_logger()
 MOST_AT_ONCE = 100  # jobs of one concern in one pass
@@ -46,6 +47,7 @@ class Reconciler:
         self._process = secrets.token_hex(8)
         self._adoption = Adoption(store, self._guarded)
         self._doubts = Doubts(store)
+        self._deliveries = DeliveryUpkeep(store)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._clock_check = Pace(CLOCK_EVERY_S)
@@ -103,6 +105,7 @@ class Reconciler:
         for tail_id in live.open_jobs.settling(MOST_AT_ONCE):
             self._guarded(tail_id, partial(self.store.settling.go_on, tail_id))
         self._doubts.go_on()
+        self._deliveries.go_on(memory_lost=watch.memory_lost)
         self._nudge()
 
     def _warn_of_eviction(self) -> None:

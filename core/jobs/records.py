@@ -11,6 +11,7 @@ from pydantic import Field
 from core.jobs.ids import job_of
 from core.models.parameters import EditParams, PersonalizeParams
 from core.record import SCHEMA_VERSION, Record
+from core.webhooks.records import Webhook
 
 JobKind = Literal["personalize", "edit"]
 KINDS: tuple[JobKind, ...] = ("personalize", "edit")
@@ -51,6 +52,7 @@ class JobSpec(Record):
     edit: EditParams | None = None
     picture_key: str | None = Field(None, description="the source picture, as the backbone will see it")
     edits: tuple[JobSpec, ...] = Field((), description="accepted with it: they become jobs before it is made known")
+    webhook: Webhook | None = Field(None, description="who is told of its end")
     request_hash: str = Field("", description="SHA-256 of the canonical fields and the picture, for Idempotency-Key")
 
     @property

@@ -30,6 +30,7 @@ from core.jobs.settling import Settling
 from core.jobs.sweep import doubt, nothing_left, sweep
 from core.live.store import LiveStore
 from core.storage.base import ObjectMissingError, Storage
+from core.webhooks.deliveries import Deliveries
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -47,6 +48,7 @@ class JobStore:
         self.nudges = nudges
         self.clock = clock
         self.settling = Settling(self)
+        self.deliveries = Deliveries(self)
         self._owed: dict[str, JobSpec] = {}  # by id: jobs of which Redis has not heard something, as it was away
         self._cached_spec = lru_cache(maxsize=4096)(self._read_spec)  # a spec never changes
 
@@ -257,6 +259,7 @@ class JobStore:
             self.live.records.end(spec, end.status)
             if spec.kind == "personalize":
                 self.settling.settle_all(spec.tail_id, end)
+            self.deliveries.ended(spec, end)
         except RedisError as error:
             log.warning("job.close.unannounced", job=spec.id, error=str(error))
             self._owed[spec.id] = spec

@@ -11,6 +11,7 @@ from core.errors import StorageUnavailableError
 from core.jobs import keys
 from core.jobs.records import JobEnd, JobSpec
 from core.storage.base import Storage
+from core.webhooks import keys as webhook_keys
 
 log = structlog.get_logger()
 
@@ -20,6 +21,9 @@ def sweep(storage: Storage, job_id: str, end: JobEnd) -> None:
     kept = {end.tail_key, *end.result_keys, keys.end(job_id)}
     for info in list(storage.list(keys.job(job_id) if end.deleted else keys.outputs(job_id))):
         if info.key not in kept:
+            storage.delete(info.key)
+    if end.deleted:
+        for info in list(storage.list(webhook_keys.due_of(job_id))):
             storage.delete(info.key)
 
 

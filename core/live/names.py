@@ -18,6 +18,7 @@ WATCHED = "tailor:watched"  # when a leader last looked, in ms
 GRACE = "tailor:grace"  # until when nobody is reaped, in ms
 DRAINING = "tailor:draining"  # the worker that makes itself free for jobs that must run alone
 WORKERS = "tailor:workers"  # the sorted set of workers, by the end of what their last heartbeat vouches for, in ms
+DELIVERIES = "tailor:deliveries"  # the sorted set of webhook deliveries that are owed, by when they are due in ms
 WORKER_STATES = "tailor:worker-states"  # the hash of what each worker said of itself
 
 ALONE = "alone"  # the line of jobs that were there at two crashes

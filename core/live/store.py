@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import redis
 
+from core.live.deliveries import DueDeliveries
 from core.live.leases import Leases
 from core.live.lines import Lines
 from core.live.open_jobs import OpenJobs
@@ -29,6 +30,7 @@ class LiveStore:
         self.open_jobs = OpenJobs(client)
         self.watches = Watches(client, scripts, lease_ms=lease_ms)
         self.workers = Workers(client, scripts)
+        self.deliveries = DueDeliveries(client, scripts)
 
     def time_s(self) -> float:
         """Return Redis' time, in seconds since 1970."""

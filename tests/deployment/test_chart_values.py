@@ -10,7 +10,15 @@ from core.config import Settings
 from tests.deployment.chart import CHART
 
 # Settings that have a value of their own in the chart
-PLACED = {"storage", "redis_url", "s3_endpoint_url", "s3_public_endpoint_url", "s3_region", "s3_access_key"}
+PLACED = {
+    "storage",
+    "redis_url",
+    "s3_endpoint_url",
+    "s3_public_endpoint_url",
+    "s3_region",
+    "s3_access_key",
+    "webhook_secrets",
+}
 PLACED |= {"s3_secret_key", "secret", "public_url", "device"}
 
 

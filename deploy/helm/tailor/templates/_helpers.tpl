@@ -74,6 +74,8 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name (.root.Chart.Version | replace
 {{- with $values.links.existingSecret }}
 - name: TAILOR_SECRET
   valueFrom: {secretKeyRef: {name: {{ . }}, key: signing-key}}
+- name: TAILOR_WEBHOOK_SECRETS
+  valueFrom: {secretKeyRef: {name: {{ . }}, key: webhook-secrets, optional: true}}
 {{- end }}
 {{- range $name, $value := mustMergeOverwrite (deepCopy $values.settings) .settings }}
 - name: {{ $name }}

@@ -1,0 +1,33 @@
+"""The webhooks of a job: how their deliveries went, and once more, please."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends, Response
+
+from api.callers import Asking, JobId, may
+from api.state import State, Use
+from api.views.deliveries import DeliveryList, DeliveryView, SecretsView, delivery_view
+from core.webhooks.records import WebhookEvent
+
+router = APIRouter(tags=["webhooks"])
+
+
+@router.get("/jobs/{job_id}/deliveries", dependencies=[Depends(may("read"))])
+def read_deliveries(job_id: JobId, services: Use) -> DeliveryList:
+    """Return what a job's webhook was sent, attempt by attempt; empty when it has none."""
+    services.jobs.spec(job_id)
+    deliveries = sorted(services.jobs.deliveries.of(job_id), key=lambda one: (one.occurred_at, one.round))
+    return DeliveryList(items=[delivery_view(one) for one in deliveries])
+
+
+@router.post("/jobs/{job_id}/deliveries/{event}", status_code=202, dependencies=[Depends(may("submit"))])
+def deliver_again(job_id: JobId, event: WebhookEvent, services: Use) -> DeliveryView:
+    """Deliver an event again, at once and with all attempts; the message keeps its id."""
+    return delivery_view(services.jobs.deliveries.again(services.jobs.spec(job_id), event))
+
+
+@router.get("/webhooks/secrets", dependencies=[Depends(may("submit"))])
+async def read_secrets(caller: Asking, state: State, response: Response) -> SecretsView:
+    """Return the secrets that sign your webhooks (`whsec_…`): a receiver checks with any of them."""
+    response.headers["Cache-Control"] = "no-store"
+    return SecretsView(secrets=state.signing.secrets(caller.owner))
