@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "core": ("core",),
     "core/storage": ("core.storage", "core.errors"),
     "core/models": ("core.models", "core.record", "core.errors", "core.storage"),
-    "core/diffusion": ("core.diffusion", "core.errors", "core.models.parameters"),
+    "core/diffusion": ("core.diffusion", "core.errors", "core.models.parameters", "core.models.tail_file"),
     "worker": ("core", "worker"),
     "worker/engine": ("worker.engine", "core.diffusion", "core.errors"),
     "worker/serving": ("core", "worker.serving", "worker.engine", "worker.served_models"),

@@ -60,12 +60,19 @@ def personalize_params(services: Services, info: ModelInfo, fields: PersonalizeF
 
 
 def edit_params(services: Services, info: ModelInfo, tail: JobSpec, fields: NewEdit) -> EditParams:
-    """Return the parameters of the asked-for or the tail's recipe with what was sent in their place."""
-    tails = tail.personalize.recipe if tail.personalize else info.default_recipe
-    name = fields.recipe or (tails if tails in info.recipes else info.default_recipe)
-    params = EditParams.model_validate(_recipe(info, name).edit.model_dump() | _sent(fields, EditParams))
+    """Return the asked-for recipe's parameters, else how the tail is used, with what was sent in their place."""
+    usage = _recipe(info, fields.recipe).edit if fields.recipe else tail_usage(info, tail)
+    params = EditParams.model_validate(usage.model_dump() | _sent(fields, EditParams))
     check_limit("num_images", params.num_images, services.settings.max_num_images)
     return params
+
+
+def tail_usage(info: ModelInfo, tail: JobSpec) -> EditParams:
+    """Return how a tail is used unless an edit says otherwise."""
+    if tail.tail_usage:
+        return tail.tail_usage
+    recipe = tail.personalize.recipe if tail.personalize else info.default_recipe
+    return _recipe(info, recipe if recipe in info.recipes else info.default_recipe).edit
 
 
 def check_limit(field: str, value: int, limit: int) -> None:

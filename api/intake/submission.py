@@ -93,6 +93,7 @@ def _check_personalize(
         prompt=fields.prompt,
         tail_id=tail_of(job_id),
         personalize=params,
+        tail_usage=info.recipes[params.recipe].edit,
         webhook=webhook_of(services.settings, fields.webhook, base_url),
     )
     edits = edits_of(services, spec, info, fields.edits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,6 +13,15 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from core.errors import InvalidInputError
+from core.models.tail_file import TailMetadata
+
+
+@dataclass(frozen=True, eq=False)
+class TailTensors:
+    """A tail (n, D) and its beginning: the last n vectors of the source prompt's own encoding, if they are known."""
+
+    tail: Tensor
+    source_tail: Tensor | None = None
 
 
 def save_tensors(tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
@@ -27,12 +37,21 @@ def load_tensors(data: bytes) -> dict[str, Tensor]:
         raise ValueError(f"no safetensors file: {error}") from error
 
 
-def load_tail(data: bytes, *, width: int) -> Tensor:
-    """Return the tail (n, D) of a tail file; raises InvalidInputError when it isn't one of this width."""
-    tail = load(data).get("tail")
+def save_tail(tensors: TailTensors, metadata: TailMetadata) -> bytes:
+    """Return a tail file."""
+    named = {"tail": tensors.tail, "source_tail": tensors.source_tail}
+    return save_tensors({name: tensor for name, tensor in named.items() if tensor is not None}, metadata.as_text())
+
+
+def load_tail(data: bytes, *, width: int) -> TailTensors:
+    """Return what a tail file of any version holds; raises InvalidInputError when it isn't one of this width."""
+    named = load(data)
+    tail, source_tail = named.get("tail"), named.get("source_tail")
     if tail is None or tail.ndim != 2 or tail.shape[1] != width or not bool(torch.isfinite(tail).all()):
         raise InvalidInputError("tail_id", f"the tail's file does not hold a finite tail of width {width}")
-    return tail
+    if source_tail is not None and source_tail.shape != tail.shape:
+        raise InvalidInputError("tail_id", "the tail's file holds a tail and a source_tail of different shapes")
+    return TailTensors(tail, source_tail)
 
 
 def sha256_of(tensor: Tensor) -> str:

@@ -176,18 +176,20 @@ def edit(
     schedule: Schedule,
     latent_shape: tuple[int, int, int],
     seed: int,
+    source_tail: Tensor | None = None,
     source_prompt: str | None = None,
     source: Tensor | None = None,
 ) -> Routine[list[Tensor]]:
     """Sample pictures (3, H, W) in -1..1 of the tail's subject in the prompt's scene (HiPer, section 3.3).
 
     The head is the target prompt's, then comes the tail in the way of `tail_mode`, which for `residual` needs the
-    `source_prompt` that the tail (n, D) was learned with (else ValueError); the unconditional row never carries it.
+    `source_tail` (n, D) that the tail (n, D) began at, or the `source_prompt` that gives it (else ValueError); the
+    unconditional row never carries it.
     Picture i draws from `seed + i`, so that it comes out the same when asked for alone. With `strength` sampling starts
     from the noised `source` picture (3, H, W).
     """
     target: Conditioning = yield EncodePrompt(prompt)
-    conditioning = yield from _with_subject(target, tail, params, source_prompt)
+    conditioning = yield from _with_subject(target, tail, params, source_tail, source_prompt)
     negative: Conditioning = yield EncodePrompt(params.negative_prompt)
     sampler = make_sampler(params.sampler, schedule, params.num_inference_steps, params.strength)
     latents = [_noise(latent_shape, seed + i, tail.dtype) for i in range(params.num_images)]
@@ -200,7 +202,7 @@ def edit(
 
 
 def _with_subject(
-    target: Conditioning, tail: Tensor, params: EditParams, source_prompt: str | None
+    target: Conditioning, tail: Tensor, params: EditParams, source_tail: Tensor | None, source_prompt: str | None
 ) -> Routine[Conditioning]:
     """Return the target's conditioning with the tail (n, D) in it.
 
@@ -209,11 +211,13 @@ def _with_subject(
     """
     if params.tail_mode == "replace":
         return target.with_tail(params.tail_scale * tail)
-    if source_prompt is None:
-        raise ValueError("a residual tail needs the prompt that it was learned with")
-    source: Conditioning = yield EncodePrompt(source_prompt)
     positions = tail.shape[0]
-    learned = tail - source.tail(positions).to(tail)
+    if source_tail is None:
+        if source_prompt is None:
+            raise ValueError("a residual tail needs the prompt that it was learned with")
+        source: Conditioning = yield EncodePrompt(source_prompt)
+        source_tail = source.tail(positions)
+    learned = tail - source_tail.to(tail)
     return target.with_tail(target.tail(positions).to(tail) + params.tail_scale * learned)
 
 

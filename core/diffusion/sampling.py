@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -137,6 +137,21 @@ def make_sampler(name: str, schedule: Schedule, num_inference_steps: int, streng
         case "dpmpp_2m":
             return Dpmpp2m(schedule, dpmpp_2m_timesteps(schedule, num_inference_steps)[skipped:])
     raise InvalidInputError("sampler", f"sampler is {name!r}; it must be 'ddim' or 'dpmpp_2m'")
+
+
+def diffusers_scheduler(name: str, schedule: Schedule) -> tuple[str, dict[str, Any]]:
+    """Return the scheduler class of diffusers that samples as ours of this name, and what has to be set of it.
+
+    The noise schedule itself is the model's (`from_config(pipeline.scheduler.config, **these)`).
+    """
+    if name == "dpmpp_2m":
+        return "DPMSolverMultistepScheduler", {"timestep_spacing": "linspace", "final_sigmas_type": "zero"}
+    return "DDIMScheduler", {
+        "timestep_spacing": "leading",
+        "steps_offset": schedule.steps_offset,
+        "set_alpha_to_one": schedule.final_alpha_cumprod == 1.0,
+        "clip_sample": False,
+    }
 
 
 def _skipped(num_inference_steps: int, strength: float | None) -> int:

@@ -50,6 +50,9 @@ class JobSpec(Record):
     tail_id: str = Field(description="the tail that a personalization makes or an edit uses")
     personalize: PersonalizeParams | None = None
     edit: EditParams | None = None
+    tail_usage: EditParams | None = Field(
+        None, description="how a personalization's tail is used unless an edit differs"
+    )
     picture_key: str | None = Field(None, description="the source picture, as the backbone will see it")
     edits: tuple[JobSpec, ...] = Field((), description="accepted with it: they become jobs before it is made known")
     webhook: Webhook | None = Field(None, description="who is told of its end")

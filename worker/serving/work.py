@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -13,14 +14,18 @@ from torch import Tensor
 
 from core.diffusion import hiper
 from core.diffusion.backbone import Backbone
-from core.diffusion.files import load_tail, load_tensors, save_tensors, sha256_of, to_image, to_tensor
-from core.diffusion.requests import Routine
+from core.diffusion.conditioning import Conditioning
+from core.diffusion.files import TailTensors, load_tail, load_tensors, save_tail, sha256_of, to_image, to_tensor
+from core.diffusion.requests import EncodePrompt, Routine
+from core.diffusion.sampling import diffusers_scheduler
+from core.diffusion.schedule import Schedule
 from core.errors import InvalidInputError
 from core.images import to_png
 from core.jobs import keys
 from core.jobs.attempts import Attempt
 from core.jobs.claims import Claims
 from core.jobs.records import JobEnd, JobSpec, JobStatus
+from core.models.tail_file import FORMAT_VERSION, TailMetadata
 from core.storage.base import Storage
 from worker.serving.receipts import receipt
 
@@ -51,12 +56,12 @@ class PersonalizeWork:
     backbone: Backbone
     claims: Claims
 
-    def routine(self) -> Routine[Tensor]:
+    def routine(self) -> Routine[TailTensors]:
         """Return the optimization, going on from an earlier attempt's checkpoint if there is one."""
         spec = self.attempt.spec
         if spec.personalize is None:
             raise InvalidInputError("personalize", f"{spec.id} has no parameters")
-        return hiper.personalize(
+        learning = hiper.personalize(
             image=_picture(self._storage, spec),
             prompt=spec.prompt,
             params=spec.personalize,
@@ -64,6 +69,7 @@ class PersonalizeWork:
             seed=spec.seed,
             checkpoint=self._checkpoint(),
         )
+        return _with_its_beginning(learning, spec.prompt)
 
     def _checkpoint(self) -> dict[str, Tensor] | None:
         """Return the state that an earlier attempt kept; one that can't be read is as good as none."""
@@ -74,12 +80,12 @@ class PersonalizeWork:
             log.warning("checkpoint.unreadable", job=self.attempt.spec.id, error=str(error))
             return None
 
-    def keep(self, result: Tensor) -> JobEnd:
+    def keep(self, result: TailTensors) -> JobEnd:
         """Write the tail."""
-        spec, key = self.attempt.spec, self.attempt.key("tail.safetensors")
-        metadata = {"tail_id": spec.tail_id, "model": spec.model, "model_hash": spec.model_hash, "prompt": spec.prompt}
-        self._storage.put(key, save_tensors({"tail": result}, metadata))
-        return _success(self.attempt, self.backbone, self.claims.store.clock.now(), sha256_of(result), tail_key=key)
+        key = self.attempt.key("tail.safetensors")
+        self._storage.put(key, save_tail(result, tail_metadata(self.attempt.spec, self.backbone.schedule)))
+        now = self.claims.store.clock.now()
+        return _success(self.attempt, self.backbone, now, sha256_of(result.tail), tail_key=key)
 
     @property
     def _storage(self) -> Storage:
@@ -100,15 +106,16 @@ class EditWork:
         spec = self.attempt.spec
         if spec.edit is None:
             raise InvalidInputError("edit", f"{spec.id} has no parameters")
-        tail = self._tail()
-        self._tail_sha256 = sha256_of(tail)
+        tensors = self._tail()
+        self._tail_sha256 = sha256_of(tensors.tail)
         return hiper.edit(
             prompt=spec.prompt,
-            tail=tail,
+            tail=tensors.tail,
             params=spec.edit,
             schedule=self.backbone.schedule,
             latent_shape=self.backbone.latent_shape,
             seed=spec.seed,
+            source_tail=tensors.source_tail,
             source_prompt=self._tail_spec().prompt,
             source=_picture(self._storage, self._tail_spec()) if spec.edit.strength is not None else None,
         )
@@ -121,7 +128,7 @@ class EditWork:
         now = self.claims.store.clock.now()
         return _success(self.attempt, self.backbone, now, self._tail_sha256, result_keys=tuple(results))
 
-    def _tail(self) -> Tensor:
+    def _tail(self) -> TailTensors:
         _, end = self.claims.store.tail_end(self.attempt.spec.tail_id)
         if end is None or end.tail_key is None:
             raise InvalidInputError("tail_id", f"{self.attempt.spec.tail_id} has no tail")
@@ -135,10 +142,29 @@ class EditWork:
         return self.claims.store.storage
 
 
+def _with_its_beginning(learning: Routine[Tensor], prompt: str) -> Routine[TailTensors]:
+    """Learn a tail (n, D), and return it with the vectors that it began at."""
+    tail: Tensor = yield from learning
+    source: Conditioning = yield EncodePrompt(prompt)
+    return TailTensors(tail, source.tail(tail.shape[0]))
+
+
 def _picture(storage: Storage, spec: JobSpec) -> Tensor:
     """Return the source picture (3, H, W) in -1..1; it was checked and fitted when the job was accepted."""
     key = spec.picture_key or keys.picture(spec.id, "")
     return to_tensor(Image.open(io.BytesIO(storage.get(key)), formats=["PNG"]).convert("RGB"))
+
+
+def tail_metadata(spec: JobSpec, schedule: Schedule) -> TailMetadata:
+    """Return what the file of a learned tail says of it."""
+    told = {name: getattr(spec, name) for name in ("tail_id", "model", "model_hash", "prompt")}
+    if spec.personalize:
+        told["recipe"] = spec.personalize.recipe
+    if usage := spec.tail_usage:
+        scheduler, config = diffusers_scheduler(usage.sampler, schedule)
+        told |= usage.model_dump(include=set(TailMetadata.model_fields))
+        told |= {"scheduler": scheduler, "scheduler_config": json.dumps(config)}
+    return TailMetadata(format_version=FORMAT_VERSION, **told)
 
 
 def _success(attempt: Attempt, backbone: Backbone, now: datetime, tail_sha256: str, **named: Any) -> JobEnd:

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import diffusers
 import pytest
 import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 from torch import Tensor
 
-from core.diffusion.sampling import Sampler, SolverState, guide, make_sampler
+from core.diffusion.sampling import Sampler, SolverState, diffusers_scheduler, guide, make_sampler
 from core.diffusion.schedule import Schedule
 from core.errors import InvalidInputError
 
@@ -66,6 +67,23 @@ def test_a_whole_trajectory_is_that_of_diffusers(name: str, prediction_type: str
     for ours, timestep in zip(trajectory(sampler, start()), sampler.timesteps, strict=True):
         latents = theirs.step(model(latents, timestep), timestep, latents).prev_sample
         torch.testing.assert_close(ours, latents, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("spacing", ["leading", "trailing"])
+@pytest.mark.parametrize("name", ["ddim", "dpmpp_2m"])
+def test_a_tail_file_names_the_scheduler_of_diffusers_that_samples_as_ours(name: str, spacing: str) -> None:
+    class_name, config = diffusers_scheduler(name, our_schedule())
+    models_own = CONFIG | {"timestep_spacing": spacing, "clip_sample": True, "steps_offset": 0}
+
+    theirs = getattr(diffusers, class_name).from_config(models_own, **config)
+
+    theirs.set_timesteps(12)
+    sampler = make_sampler(name, our_schedule(), 12)
+    assert list(sampler.timesteps) == theirs.timesteps.tolist()
+    latents = start()
+    for timestep in sampler.timesteps:
+        latents = theirs.step(model(latents, timestep), timestep, latents).prev_sample
+    torch.testing.assert_close(trajectory(sampler, start())[-1], latents, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["ddim", "dpmpp_2m"])
