@@ -116,6 +116,10 @@ class TailorClient:
         """Ask for pictures of a tail's subject; options that are None are left to the server."""
         return self._submit("/edit", json={"tail_id": tail_id, "prompt": prompt} | _given(options))
 
+    def import_tail(self, file: Path) -> str:
+        """Send a tail's file; return the id that the tail has at this server."""
+        return str(self._post("/tails", files={"file": (file.name, file.read_bytes())}).json()["id"])
+
     def job(self, job_id: str, *, wait_s: float = 0) -> Job:
         """Return a job; with `wait_s`, the server answers as soon as it has ended, at the latest after that time."""
         headers = {"Prefer": f"wait={wait_s:g}"} if wait_s else {}
@@ -177,13 +181,15 @@ class TailorClient:
         return self._send("GET", f"/tails/{tail_id}/file", follow_redirects=True).content
 
     def _submit(self, path: str, **content: Any) -> Job:
+        return Job.model_validate(self._post(path, **content).json())
+
+    def _post(self, path: str, **content: Any) -> httpx.Response:
         content["headers"] = {"Idempotency-Key": uuid.uuid4().hex}
         try:
-            answer = self._send("POST", path, **content)
+            return self._send("POST", path, **content)
         except UnreachableError:
             time.sleep(RETRY_S)
-            answer = self._send("POST", path, **content)
-        return Job.model_validate(answer.json())
+            return self._send("POST", path, **content)
 
     def _send(self, method: str, path: str, **content: Any) -> httpx.Response:
         response = self._request(method, path, **content)

@@ -197,6 +197,19 @@ def fetch(
         typer.echo("\n".join(str(file) for file in save_results(client, job, folder)))
 
 
+@app.command("import")
+def import_tail(
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="A tail's safetensors file.")
+    ],
+    url: Url = None,
+    key_file: KeyFile = None,
+) -> None:
+    """Take a tail's file to the server, as `tailor fetch` saves it; prints the tail's id, for `tailor edit`."""
+    with _client(url, key_file) as client:
+        typer.echo(client.import_tail(file))
+
+
 @app.command()
 def cancel(job_id: Annotated[str, typer.Argument(metavar="JOB")], url: Url = None, key_file: KeyFile = None) -> None:
     """Cancel a job."""

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.intake.webhook import FORM_EVENTS, WebhookField, form_events_schema
-from core.models.parameters import EditParams, PersonalizeParams
+from core.models.parameters import EditParams, Params, PersonalizeParams
 
 SEED_LIMIT = 2**32
 
@@ -56,6 +56,30 @@ class EditFields(NewEdit):
 
     tail_id: str = Field(description="what POST /personalize answered; it need not be ready yet")
     webhook: WebhookField = None
+
+
+class ImportFields(Params):
+    """The fields of `POST /tails` beside the file in its body."""
+
+    model_config = _CONFIG
+
+    prompt: str | None = Field(None, description="the prompt that it was learned with; the file's own otherwise")
+    model: str | None = Field(
+        None, description="must be the model that the file names by its hash, which is the default"
+    )
+
+
+def import_body() -> dict[str, Any]:
+    """Return OpenAPI's description of both bodies that `POST /tails` takes."""
+    file = {"type": "string", "format": "binary", "description": "safetensors"}
+    text = {"type": "string", "format": "byte", "description": "a safetensors file, as base64"}
+    form, uri = ({"schema": _with_file(each)} for each in (file, text))
+    return _body({"multipart/form-data": form, "application/json": uri})
+
+
+def _with_file(file: dict[str, Any]) -> dict[str, Any]:
+    schema = ImportFields.model_json_schema()
+    return schema | {"properties": {"file": file} | schema["properties"], "required": ["file"]}
 
 
 def personalize_body() -> dict[str, Any]:

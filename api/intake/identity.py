@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Literal
 
 from pydantic import BaseModel
 
@@ -14,7 +15,9 @@ from core.jobs.records import JobKind
 MAX_KEY_CHARS = 255
 
 
-def identify(kind: JobKind, owner: str, fields: BaseModel, key: str | None, picture: bytes = b"") -> tuple[str, str]:
+def identify(
+    kind: JobKind | Literal["import"], owner: str, fields: BaseModel, key: str | None, picture: bytes = b""
+) -> tuple[str, str]:
     """Return a job's id and the hash of its request.
 
     The hash covers what was sent, not what a recipe or a drawn seed made of it: those may change between two tries.

@@ -26,7 +26,7 @@ MAX_JSON_BESIDE_PICTURE = 256 * 1024  # json takes the interpreter for itself fo
 
 @dataclass(frozen=True)
 class Body:
-    """What a client sent: fields as they came, `picture` as bytes (a file) or text (a data URI) among them."""
+    """What a client sent: fields as they came; `picture`, or a tail's `file`, may be bytes (a file) or text."""
 
     fields: dict[str, Any]
     strict: bool
@@ -126,7 +126,7 @@ def _at_once(parsing: Coroutine[Any, Any, FormData]) -> FormData:
 
 
 def _file(name: str, upload: UploadFile) -> bytes:
-    if name != "picture":
-        raise InvalidInputError(name, f"{name} is a file; only picture may be one")
+    if name not in ("picture", "file"):
+        raise InvalidInputError(name, f"{name} is a file; only picture, or the file of a tail, may be one")
     with upload.file as file:
         return file.read()

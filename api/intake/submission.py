@@ -87,7 +87,7 @@ def _check_personalize(
     check_prompt(services, info, "prompt", fields.prompt, limit)
     check_room(services, "personalize")
     spec = JobSpec(
-        **_accepted_now(services, job_id, request_hash, info, fields.seed),
+        **accepted_now(services, job_id, request_hash, info, fields.seed),
         owner=owner,
         kind="personalize",
         prompt=fields.prompt,
@@ -114,11 +114,11 @@ def _submit_edit(services: Services, owner: str, body: Body, idempotency_key: st
     tail, tail_end = usable_tail(services, owner, fields.tail_id)
     info = tail_model(services, tail, fields.model)
     params = edit_params(services, info, tail, fields)
-    positions = tail.personalize.positions if tail.personalize else 0
+    positions = tail.positions or 0
     check_edit_prompts(services, info, positions, fields.prompt, params.negative_prompt)
     check_room(services, "edit")
     spec = JobSpec(
-        **_accepted_now(services, job_id, request_hash, info, fields.seed),
+        **accepted_now(services, job_id, request_hash, info, fields.seed),
         owner=owner,
         kind="edit",
         prompt=fields.prompt,
@@ -129,25 +129,38 @@ def _submit_edit(services: Services, owner: str, body: Body, idempotency_key: st
     return _accept(services, spec, idempotency_key, tail_end=tail_end)
 
 
-def _replay(services: Services, job_id: str, request_hash: str, key: str | None) -> Submission | None:
+def stored_before(services: Services, job_id: str, request_hash: str, key: str | None) -> JobSpec | None:
+    """Return the job that an Idempotency-Key has already; refuses another request than the one that made it."""
     if key is None:
         return None
     try:
         stored = services.jobs.spec(job_id)
     except NotFoundError:
         return None
-    return _same(services, stored, request_hash)
+    same_request(stored, request_hash)
+    return stored
+
+
+def _replay(services: Services, job_id: str, request_hash: str, key: str | None) -> Submission | None:
+    stored = stored_before(services, job_id, request_hash, key)
+    return Submission(services.jobs.state(stored.id), replayed=True) if stored else None
+
+
+def same_request(stored: JobSpec, request_hash: str) -> None:
+    """Refuse a request whose Idempotency-Key belongs to another one."""
+    if stored.request_hash != request_hash:
+        raise IdempotencyConflictError(f"this Idempotency-Key belongs to {stored.id}, another request", id=stored.id)
 
 
 def _same(services: Services, stored: JobSpec, request_hash: str) -> Submission:
-    if stored.request_hash != request_hash:
-        raise IdempotencyConflictError(f"this Idempotency-Key belongs to {stored.id}, another request", id=stored.id)
+    same_request(stored, request_hash)
     return Submission(services.jobs.state(stored.id), replayed=True)
 
 
-def _accepted_now(
+def accepted_now(
     services: Services, job_id: str, request_hash: str, info: ModelInfo, seed: int | None
 ) -> dict[str, Any]:
+    """Return what all specs have in common; a seed that was not sent is drawn."""
     now = services.clock.now()
     return {
         "id": job_id,

@@ -45,7 +45,7 @@ def edits_of(services: Services, tail: JobSpec, info: ModelInfo, edits: list[New
 def _edit_of(services: Services, tail: JobSpec, info: ModelInfo, fields: NewEdit) -> JobSpec:
     tail_model(services, tail, fields.model)
     params = edit_params(services, info, tail, fields)
-    positions = tail.personalize.positions if tail.personalize else 0
+    positions = tail.positions or 0
     check_edit_prompts(services, info, positions, fields.prompt, params.negative_prompt)
     accepted = tail.model_dump(
         include={"owner", "created_at", "deadline_at", "model", "model_hash", "tail_id", "webhook"}

@@ -1,17 +1,46 @@
-"""Reading, downloading and deleting tails."""
+"""Reading, downloading, taking in and deleting tails."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
 from starlette.responses import RedirectResponse
 
-from api.callers import TailId, may
-from api.state import Use
+from api.callers import Asking, TailId, may
+from api.intake.bodies import FORM_OVERHEAD, body_reader
+from api.intake.fields import import_body
+from api.intake.imports import submit_tail
+from api.intake.parsing import Body
+from api.routes.submit import Key
+from api.state import State, Use, state_of
 from api.views.links import Links
 from api.views.tails import TailView, tail_url, tail_view
 from core.errors import NotFoundError
 
 router = APIRouter(prefix="/tails", tags=["tails"])
+
+
+def _file_limit(request: Request) -> int:
+    return state_of(request).services.settings.max_tail_bytes * 4 // 3 + FORM_OVERHEAD  # base64 is a third longer
+
+
+WithFile = Annotated[Body, Depends(body_reader(_file_limit))]
+
+
+@router.post("", status_code=201, openapi_extra=import_body(), dependencies=[Depends(may("submit"))])
+async def import_tail(
+    *, body: WithFile, caller: Asking, state: State, request: Request, response: Response, key: Key = None
+) -> TailView:
+    """Take in a tail's file, as `GET /tails/{id}/file` gives it here or elsewhere; edits may use it at once."""
+    made = await submit_tail(state, caller.owner, body, key)
+    body.let_go()
+    response.headers["Location"] = f"{request.scope['root_path']}/tails/{made.spec.tail_id}"
+    if made.replayed:
+        response.status_code = 200
+        response.headers["Idempotency-Replayed"] = "true"
+    links = Links.of(request, state.services)
+    return await state.threads.intake.run(tail_view, made.spec, made.end, made.end.status, links)
 
 
 @router.get("/{tail_id}", dependencies=[Depends(may("read"))])

@@ -19,6 +19,7 @@ class TailView(BaseModel):
     model: str
     model_hash: str
     prompt: str
+    imported: bool = Field(False, description="whether it was not learned here but came as a file")
     positions: int | None = Field(None, description="n, the vectors of the tail")
     created_at: datetime
     sha256: str | None = None
@@ -33,7 +34,8 @@ def tail_view(spec: JobSpec, end: JobEnd | None, status: JobStatus, links: Links
         id=spec.tail_id,
         job_id=spec.id,
         status=status,
-        positions=spec.personalize.positions if spec.personalize else None,
+        imported=spec.imported is not None,
+        positions=spec.positions,
     )
     if end is None or end.tail_key is None:
         return view

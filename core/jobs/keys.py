@@ -28,6 +28,11 @@ def picture(job_id: str, sha256: str) -> str:
     return f"jobs/{job_id}/input-{sha256[:16]}.png"
 
 
+def tail_file(job_id: str, sha256: str) -> str:
+    """Return the key of a tail's file that was sent; its content is part of the name, as a picture's."""
+    return f"jobs/{job_id}/input-{sha256[:16]}.safetensors"
+
+
 def attempts(job_id: str) -> str:
     """Return the prefix of a job's attempt claims."""
     return f"jobs/{job_id}/attempts/"

@@ -34,6 +34,14 @@ class JobStatus(StrEnum):
         return self in (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED)
 
 
+class ImportedTail(Record):
+    """A tail that came as a file: where the file lies, the SHA-256 of the tail's values, and n."""
+
+    key: str
+    sha256: str
+    positions: int
+
+
 class JobSpec(Record):
     """`jobs/{id}/job.json`: what was accepted. It never changes."""
 
@@ -53,10 +61,23 @@ class JobSpec(Record):
     tail_usage: EditParams | None = Field(
         None, description="how a personalization's tail is used unless an edit differs"
     )
+    imported: ImportedTail | None = Field(None, description="of a tail that was not learned here but came as a file")
     picture_key: str | None = Field(None, description="the source picture, as the backbone will see it")
     edits: tuple[JobSpec, ...] = Field((), description="accepted with it: they become jobs before it is made known")
     webhook: Webhook | None = Field(None, description="who is told of its end")
     request_hash: str = Field("", description="SHA-256 of the canonical fields and the picture, for Idempotency-Key")
+
+    @property
+    def input_key(self) -> str | None:
+        """The key of what was sent with the request: a picture, or a tail's file."""
+        return self.imported.key if self.imported else self.picture_key
+
+    @property
+    def positions(self) -> int | None:
+        """The vectors n of the tail that a personalization or an import makes."""
+        if self.imported:
+            return self.imported.positions
+        return self.personalize.positions if self.personalize else None
 
     @property
     def tail_job(self) -> str:
@@ -86,6 +107,21 @@ class JobEnd(Record):
     receipt: dict[str, Any] = Field(default_factory=dict)
     deleted: bool = Field(False, description="a tombstone: the job was deleted with all its bytes")
     owner: str = Field(DEFAULT_OWNER, description="a tombstone's: whose job it was")
+
+    @classmethod
+    def of_import(cls, spec: JobSpec, now: datetime, *, attempt: int = 0) -> JobEnd:
+        """Return how the taking in of a tail file ends: with the file itself; ValueError for a job that is none."""
+        if spec.imported is None:
+            raise ValueError(f"{spec.id} is no import")
+        about = {"model_hash": spec.model_hash, "tail_id": spec.tail_id, "tail_sha256": spec.imported.sha256}
+        return cls(
+            job_id=spec.id,
+            status=JobStatus.SUCCEEDED,
+            ended_at=now,
+            attempt=attempt,
+            tail_key=spec.imported.key,
+            receipt={"imported": True, **about},
+        )
 
 
 class LiveRecord(Record):

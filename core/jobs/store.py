@@ -54,26 +54,27 @@ class JobStore:
 
     # Acceptance
 
-    def accept(self, spec: JobSpec, picture: bytes | None = None, *, shared_id: bool = True) -> tuple[JobSpec, bool]:
-        """Write a job down for good; returns what is stored under its id, and whether that is this very spec.
+    def accept(self, spec: JobSpec, sent: bytes | None = None, *, shared_id: bool = True) -> tuple[JobSpec, bool]:
+        """Write a job down for good with what was `sent`, a picture or a tail's file.
 
-        After it returns the job survives the loss of every process, Redis included, and so do the edits that stand in
-        it: one write accepts all of them or none. Raises GoneError for the id of a
-        deleted job, and StorageUnavailableError: then nothing is left behind, unless another request may have the id
-        (`shared_id`), which an id that was just drawn does not allow.
+        Returns what is stored under its id, and whether that is this very spec. After it returns the job survives the
+        loss of every process, Redis included, and so do the edits that stand in it: one write accepts all of them or
+        none. Raises GoneError for the id of a deleted job, and StorageUnavailableError: then nothing is left behind,
+        unless another request may have the id (`shared_id`), which an id that was just drawn does not allow.
         """
         if shared_id:
             self._refuse_deleted(spec.id)  # before the marker, which would bring a deleted job back
         marker = keys.open_marker(spec.id, spec.created_at)
         with nothing_left(self.storage, spec, shared_id=shared_id):
             self.storage.put(marker, b"")
-            if picture is not None and spec.picture_key:
-                self.storage.put(spec.picture_key, picture, "image/png")
+            if sent is not None and spec.input_key:
+                kind = "image/png" if spec.picture_key else "application/octet-stream"
+                self.storage.put(spec.input_key, sent, kind)
             if self.storage.create(keys.spec(spec.id), spec.model_dump_json().encode(), "application/json"):
                 return spec, True
         stored = self.spec(spec.id)
-        if spec.picture_key and spec.picture_key != stored.picture_key:
-            self.storage.delete(spec.picture_key)
+        if spec.input_key and spec.input_key != stored.input_key:
+            self.storage.delete(spec.input_key)
         if self.end(spec.id) or marker != keys.open_marker(stored.id, stored.created_at):
             self.storage.delete(marker)
         return stored, False

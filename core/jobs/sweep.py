@@ -49,7 +49,7 @@ def nothing_left(storage: Storage, spec: JobSpec, *, shared_id: bool) -> Iterato
 def _take_back(storage: Storage, spec: JobSpec) -> None:
     """Delete the marker first, lest the job be adopted: it may have been written although its answer was lost."""
     try:
-        for key in filter(None, (keys.open_marker(spec.id, spec.created_at), spec.picture_key, keys.spec(spec.id))):
+        for key in filter(None, (keys.open_marker(spec.id, spec.created_at), spec.input_key, keys.spec(spec.id))):
             storage.delete(key)
     except StorageUnavailableError as error:
         log.warning("job.refused.left_behind", job=spec.id, error=error.detail)

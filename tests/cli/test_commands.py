@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 from pathlib import Path
@@ -17,6 +18,7 @@ from cli.main import app
 from core.jobs.claims import Claims
 from core.services import Services
 from tests.api.serving import MODEL, PretendingWorker, picture
+from tests.api.test_imports import FILE
 from tests.support.programs import started
 
 
@@ -190,3 +192,15 @@ def test_a_data_folder_that_is_a_file_is_said_in_one_line(dog: str, tmp_path: Pa
         done = tailor(command, "--data", data)
         assert (done.exit_code, len(done.stderr.splitlines())) == (code, 1)
         assert f"can't write to {data}" in done.stderr
+
+
+def test_a_tails_file_that_was_fetched_is_taken_in_again(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "tail.safetensors"
+    file.write_bytes(FILE)
+
+    made = tailor("import", str(file), "--url", url)
+
+    assert made.exit_code == 0, made.output
+    assert re.fullmatch(r"tail_[0-9a-f]{24}", made.stdout.strip())
+    refused = tailor("import", str(Path(__file__)), "--url", url)
+    assert (refused.exit_code, "no safetensors file" in refused.stderr) == (2, True)

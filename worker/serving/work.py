@@ -16,7 +16,7 @@ from core.diffusion import hiper
 from core.diffusion.backbone import Backbone
 from core.diffusion.conditioning import Conditioning
 from core.diffusion.files import TailTensors, load_tail, load_tensors, save_tail, sha256_of, to_image, to_tensor
-from core.diffusion.requests import EncodePrompt, Routine
+from core.diffusion.requests import EncodePrompt, Report, Routine
 from core.diffusion.sampling import diffusers_scheduler
 from core.diffusion.schedule import Schedule
 from core.errors import InvalidInputError
@@ -44,8 +44,26 @@ class Work(Protocol):
 
 def work_for(attempt: Attempt, backbone: Backbone, claims: Claims) -> Work:
     """Return the work of an attempt on the backbone that its job was accepted for."""
+    if attempt.spec.imported:
+        return ImportWork(attempt, claims)
     made = PersonalizeWork if attempt.spec.kind == "personalize" else EditWork
     return made(attempt, backbone, claims)
+
+
+@dataclass(frozen=True)
+class ImportWork:
+    """Ends the import of a tail whose API died before it could: everything was checked and stored by then."""
+
+    attempt: Attempt
+    claims: Claims
+
+    def routine(self) -> Routine[None]:
+        """Return a routine that has nothing to do."""
+        yield Report(1, 1)
+
+    def keep(self, result: None) -> JobEnd:  # noqa: ARG002 - there is none
+        """Name the file that was sent."""
+        return JobEnd.of_import(self.attempt.spec, self.claims.store.clock.now(), attempt=self.attempt.number)
 
 
 @dataclass(frozen=True)
