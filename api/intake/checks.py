@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from api.intake.fields import NewEdit, PersonalizeFields
+from api.intake.fields import EditFields, NewEdit, PersonalizeFields
 from api.intake.parsing import Body
 from api.problems import field_errors
 from core.errors import GoneError, InvalidInputError, NotFoundError, PromptTooLongError, QueueFullError, WrongModelError
@@ -109,21 +109,47 @@ def check_room(services: Services, kind: JobKind, count: int = 1) -> None:
         raise QueueFullError(f"{limit} jobs of kind {kind} wait already", retry_after_s=30, limit=limit)
 
 
-def usable_tail(services: Services, owner: str, tail_id: str) -> tuple[JobSpec, JobEnd | None]:
+def usable_tail(services: Services, owner: str, tail_id: str, field: str = "tail_id") -> tuple[JobSpec, JobEnd | None]:
     """Return the personalization behind an owner's tail, and its end if it is ready.
 
     Refuses a tail that can't become ready; another owner's is as unknown as one that never was.
     """
     if not is_tail_id(tail_id) or not _owns(services, owner, job_of(tail_id)):
-        raise NotFoundError(f"tail_id: there is no tail {tail_id}", field="tail_id")
+        raise NotFoundError(f"{field}: there is no tail {tail_id}", field=field)
     try:
         spec, end = services.jobs.tail_end(tail_id)
     except (NotFoundError, GoneError) as error:
-        raise type(error)(f"tail_id: {error.detail}", field="tail_id") from error
+        raise type(error)(f"{field}: {error.detail}", field=field) from error
     if end is None or end.status is JobStatus.SUCCEEDED:
         return spec, end
     reason = end.error.detail if end.error else f"its job was {end.status}"
-    raise InvalidInputError("tail_id", f"tail_id: {tail_id} can't be used: {reason}", status_of_tail=end.status)
+    raise InvalidInputError(field, f"{field}: {tail_id} can't be used: {reason}", status_of_tail=end.status)
+
+
+def usable_tails(services: Services, owner: str, fields: EditFields) -> list[tuple[JobSpec, JobEnd | None]]:
+    """Return the personalizations behind the tails that an edit names, each with its end if it is ready."""
+    if (fields.tail_id is None) == (fields.tails is None):
+        raise InvalidInputError("tail_id", "tail_id: either tail_id or tails must be given")
+    if fields.tails is None:
+        return [usable_tail(services, owner, fields.tail_id or "")]
+    if not fields.tails:
+        raise InvalidInputError("tails", "tails is empty; it must name one tail at least")
+    check_limit("tails", len(fields.tails), services.settings.max_tails)
+    for i, use in enumerate(fields.tails):
+        if use.id in [earlier.id for earlier in fields.tails[:i]]:
+            raise InvalidInputError(f"tails.{i}.id", f"tails.{i}.id: {use.id} is given twice; give it a higher scale")
+    return [usable_tail(services, owner, use.id, f"tails.{i}.id") for i, use in enumerate(fields.tails)]
+
+
+def check_company(tails: list[JobSpec], params: EditParams) -> None:
+    """Refuse several tails that can't stand in one edit."""
+    for i, tail in enumerate(tails):
+        if tail.model_hash != tails[0].model_hash:
+            field = f"tails.{i}.id"
+            raise WrongModelError(field, f"{field}: {tail.tail_id} was learned on {tail.model!r}, another model")
+    if len(tails) > 1 and params.tail_mode == "replace":
+        detail = "tail_mode is 'replace', in which only one tail has a place; several need 'residual'"
+        raise InvalidInputError("tail_mode", detail)
 
 
 def _owns(services: Services, owner: str, job_id: str) -> bool:

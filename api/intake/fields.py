@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.intake.webhook import FORM_EVENTS, WebhookField, form_events_schema
-from core.models.parameters import EditParams, Params, PersonalizeParams
+from core.models.parameters import EditParams, Params, PersonalizeParams, TailUse
 
 SEED_LIMIT = 2**32
 
@@ -54,7 +54,10 @@ class PersonalizeFields(PersonalizeParams):
 class EditFields(NewEdit):
     """The fields of `POST /edit`."""
 
-    tail_id: str = Field(description="what POST /personalize answered; it need not be ready yet")
+    tail_id: str | None = Field(None, description="what POST /personalize answered; it need not be ready yet")
+    tails: list[TailUse] | None = Field(
+        None, description="in place of tail_id: several, whose scaled residuals are added up; in a form, as JSON"
+    )
     webhook: WebhookField = None
 
 
@@ -104,7 +107,7 @@ def personalize_body() -> dict[str, Any]:
 
 def edit_body() -> dict[str, Any]:
     """Return OpenAPI's description of both bodies that `POST /edit` takes."""
-    schema = _schema(EditFields)
+    schema = _schema(EditFields) | {"oneOf": [{"required": ["tail_id"]}, {"required": ["tails"]}]}
     example = {"tail_id": "tail_0123456789abcdef01234567", "prompt": "a sitting dog", "num_images": 4}
     return _body(
         {

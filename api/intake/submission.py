@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from api.intake.checks import (
+    check_company,
     check_edit_prompts,
     check_prompt,
     check_room,
@@ -16,13 +17,13 @@ from api.intake.checks import (
     parse,
     personalize_params,
     tail_model,
-    usable_tail,
+    usable_tails,
 )
 from api.intake.fields import SEED_LIMIT, EditFields, PersonalizeFields
 from api.intake.identity import identify
 from api.intake.parsing import Body
 from api.intake.sources import Source, picture_data, picture_source
-from api.intake.together import edits_of, with_edits
+from api.intake.together import edits_of, with_json
 from api.intake.webhook import webhook_of, with_form_events
 from api.state import AppState
 from core.errors import IdempotencyConflictError, NotFoundError
@@ -76,7 +77,7 @@ def _check_personalize(
     services: Services, owner: str, body: Body, idempotency_key: str | None, base_url: str
 ) -> Submission | Checked:
     source, others = picture_source(body)
-    fields = parse(PersonalizeFields, with_edits(with_form_events(others)))
+    fields = parse(PersonalizeFields, with_json(with_form_events(others), "edits"))
     sent_picture = source if isinstance(source, bytes) else b""  # a URL is one of the fields
     job_id, request_hash = identify("personalize", owner, fields, idempotency_key, sent_picture)
     if replay := _replay(services, job_id, request_hash, idempotency_key):
@@ -107,14 +108,16 @@ def _accept_personalize(services: Services, checked: Checked, picture: bytes) ->
 
 
 def _submit_edit(services: Services, owner: str, body: Body, idempotency_key: str | None, base_url: str) -> Submission:
-    fields = parse(EditFields, with_form_events(body))
+    fields = parse(EditFields, with_json(with_form_events(body), "tails"))
     job_id, request_hash = identify("edit", owner, fields, idempotency_key)
     if replay := _replay(services, job_id, request_hash, idempotency_key):
         return replay
-    tail, tail_end = usable_tail(services, owner, fields.tail_id)
+    tails = usable_tails(services, owner, fields)
+    tail = tails[0][0]
     info = tail_model(services, tail, fields.model)
     params = edit_params(services, info, tail, fields)
-    positions = tail.positions or 0
+    check_company([each for each, _ in tails], params)
+    positions = max(each.positions or 0 for each, _ in tails)
     check_edit_prompts(services, info, positions, fields.prompt, params.negative_prompt)
     check_room(services, "edit")
     spec = JobSpec(
@@ -122,11 +125,13 @@ def _submit_edit(services: Services, owner: str, body: Body, idempotency_key: st
         owner=owner,
         kind="edit",
         prompt=fields.prompt,
-        tail_id=fields.tail_id,
+        tail_id=tail.tail_id,
+        tails=tuple(fields.tails or ()),
         webhook=webhook_of(services.settings, fields.webhook, base_url),
         edit=params,
     )
-    return _accept(services, spec, idempotency_key, tail_end=tail_end)
+    ready = all(end for _, end in tails)
+    return _accept(services, spec, idempotency_key, tail_end=tails[0][1] if ready else None)
 
 
 def stored_before(services: Services, job_id: str, request_hash: str, key: str | None) -> JobSpec | None:

@@ -15,14 +15,14 @@ from core.models.info import ModelInfo
 from core.services import Services
 
 
-def with_edits(body: Body) -> Body:
-    """Return a body in which a form's `edits`, which is JSON, is read."""
-    if body.strict or not (text := body.fields.get("edits")):
+def with_json(body: Body, name: str) -> Body:
+    """Return a body in which one of a form's fields, which is JSON, is read."""
+    if body.strict or not (text := body.fields.get(name)):
         return body
     try:
-        return Body(body.fields | {"edits": json.loads(text)}, body.strict)
+        return Body(body.fields | {name: json.loads(text)}, body.strict)
     except (ValueError, RecursionError) as error:
-        raise InvalidInputError("edits", f"edits is not JSON: {error}") from None
+        raise InvalidInputError(name, f"{name} is not JSON: {error}") from None
 
 
 def edits_of(services: Services, tail: JobSpec, info: ModelInfo, edits: list[NewEdit]) -> tuple[JobSpec, ...]:

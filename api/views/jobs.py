@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from api.problems import TYPE_PREFIX
 from api.views.links import Links
 from core.jobs.records import JobEnd, JobKind, JobSpec, JobState, JobStatus, Problem
+from core.models.parameters import TailUse
 
 MAX_RETRY_AFTER_S = 5
 
@@ -38,6 +39,7 @@ class JobView(BaseModel):
     kind: JobKind
     status: JobStatus
     tail_id: str = Field(examples=["tail_0123456789abcdef01234567"])
+    tails: list[TailUse] = Field([], description="an edit's, when it has several; the first is that of tail_id")
     model: str
     prompt: str
     seed: int
@@ -63,7 +65,7 @@ def job_view(state: JobState, links: Links) -> JobView:
     spec, live, end = state.spec, state.live, state.end
     parameters = spec.personalize or spec.edit
     return JobView(
-        **spec.model_dump(include={"id", "kind", "tail_id", "model", "prompt", "seed", "created_at"}),
+        **spec.model_dump(include={"id", "kind", "tail_id", "tails", "model", "prompt", "seed", "created_at"}),
         **live.model_dump(include={"attempt", "step", "steps", "loss"}),
         status=state.status,
         waiting_for=state.waiting_for,

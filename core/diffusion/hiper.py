@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -168,6 +169,16 @@ def _learning_rate(params: PersonalizeParams, step: int) -> float:
     return params.learning_rate * 0.5 * (1 + math.cos(math.pi * step / params.steps))
 
 
+@dataclass(frozen=True, eq=False)
+class OtherTail:
+    """One more tail (n, D) of an edit, which began at `source_tail` (n, D) or at what `source_prompt` gives."""
+
+    tail: Tensor
+    scale: float
+    source_tail: Tensor | None = None
+    source_prompt: str | None = None
+
+
 def edit(
     *,
     prompt: str,
@@ -179,17 +190,20 @@ def edit(
     source_tail: Tensor | None = None,
     source_prompt: str | None = None,
     source: Tensor | None = None,
+    others: Sequence[OtherTail] = (),
 ) -> Routine[list[Tensor]]:
     """Sample pictures (3, H, W) in -1..1 of the tail's subject in the prompt's scene (HiPer, section 3.3).
 
     The head is the target prompt's, then comes the tail in the way of `tail_mode`, which for `residual` needs the
     `source_tail` (n, D) that the tail (n, D) began at, or the `source_prompt` that gives it (else ValueError); the
-    unconditional row never carries it.
+    unconditional row never carries it. `others` are tails beside it, which only `residual` knows a place for (else
+    ValueError): what each has learned is added to the last vectors.
     Picture i draws from `seed + i`, so that it comes out the same when asked for alone. With `strength` sampling starts
     from the noised `source` picture (3, H, W).
     """
     target: Conditioning = yield EncodePrompt(prompt)
-    conditioning = yield from _with_subject(target, tail, params, source_tail, source_prompt)
+    subjects = (OtherTail(tail, params.tail_scale, source_tail, source_prompt), *others)
+    conditioning = yield from _with_subjects(target, subjects, params.tail_mode)
     negative: Conditioning = yield EncodePrompt(params.negative_prompt)
     sampler = make_sampler(params.sampler, schedule, params.num_inference_steps, params.strength)
     latents = [_noise(latent_shape, seed + i, tail.dtype) for i in range(params.num_images)]
@@ -201,24 +215,33 @@ def edit(
     return list(images)
 
 
-def _with_subject(
-    target: Conditioning, tail: Tensor, params: EditParams, source_tail: Tensor | None, source_prompt: str | None
-) -> Routine[Conditioning]:
-    """Return the target's conditioning with the tail (n, D) in it.
+def _with_subjects(target: Conditioning, tails: Sequence[OtherTail], tail_mode: str) -> Routine[Conditioning]:
+    """Return the target's conditioning with the tails in it.
 
     A text encoder writes the whole prompt into its last vectors, too: in place of the target's, a tail that began at
-    the source's brings the source's scene along. What it learned beyond its beginning does not.
+    the source's brings the source's scene along. What it learned beyond its beginning does not, and of several tails
+    it is added up: each is a direction from the prompt's own vectors.
     """
-    if params.tail_mode == "replace":
-        return target.with_tail(params.tail_scale * tail)
-    positions = tail.shape[0]
-    if source_tail is None:
-        if source_prompt is None:
-            raise ValueError("a residual tail needs the prompt that it was learned with")
-        source: Conditioning = yield EncodePrompt(source_prompt)
-        source_tail = source.tail(positions)
-    learned = tail - source_tail.to(tail)
-    return target.with_tail(target.tail(positions).to(tail) + params.tail_scale * learned)
+    if tail_mode == "replace":
+        if len(tails) > 1:
+            raise ValueError("only one tail can stand in place of the prompt's last vectors")
+        return target.with_tail(tails[0].scale * tails[0].tail)
+    last = target.tail(max(each.tail.shape[0] for each in tails)).to(tails[0].tail)
+    for each in tails:
+        positions = each.tail.shape[0]
+        source_tail = yield from _beginning(each)
+        last[-positions:] = last[-positions:] + each.scale * (each.tail - source_tail.to(each.tail))
+    return target.with_tail(last)
+
+
+def _beginning(tail: OtherTail) -> Routine[Tensor]:
+    """Return the vectors (n, D) that a tail began at."""
+    if tail.source_tail is not None:
+        return tail.source_tail
+    if tail.source_prompt is None:
+        raise ValueError("a residual tail needs the prompt that it was learned with")
+    source: Conditioning = yield EncodePrompt(tail.source_prompt)
+    return source.tail(tail.tail.shape[0])
 
 
 def _denoise(

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from core.jobs.ids import job_of
-from core.models.parameters import EditParams, PersonalizeParams
+from core.models.parameters import EditParams, PersonalizeParams, TailUse
 from core.record import SCHEMA_VERSION, Record
 from core.webhooks.records import Webhook
 
@@ -58,6 +58,7 @@ class JobSpec(Record):
     tail_id: str = Field(description="the tail that a personalization makes or an edit uses")
     personalize: PersonalizeParams | None = None
     edit: EditParams | None = None
+    tails: tuple[TailUse, ...] = Field((), description="an edit's, when it has several; the first is that of tail_id")
     tail_usage: EditParams | None = Field(
         None, description="how a personalization's tail is used unless an edit differs"
     )
@@ -78,6 +79,11 @@ class JobSpec(Record):
         if self.imported:
             return self.imported.positions
         return self.personalize.positions if self.personalize else None
+
+    @property
+    def tail_ids(self) -> tuple[str, ...]:
+        """The tail that a personalization makes, or all that an edit uses."""
+        return tuple(use.id for use in self.tails) or (self.tail_id,)
 
     @property
     def tail_job(self) -> str:

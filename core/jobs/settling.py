@@ -35,9 +35,10 @@ class Settling:
                 self._settle_waiting(job_id, tail_id, end)
 
     def _settle_waiting(self, job_id: str, tail_id: str, end: JobEnd) -> None:
+        waits = False
         with suppress(NotFoundError, GoneError):
-            self.settle(self._store.spec(job_id), end)
-        self._store.live.open_jobs.forget_waiting(job_id, tail_id)
+            waits = self._settle(self._store.spec(job_id), end)
+        self._store.live.open_jobs.forget_waiting(job_id, tail_id, for_others=waits)
 
     def go_on(self, tail_id: str) -> None:
         """Settle the edits of a tail that has ended, as somebody began to."""
@@ -46,27 +47,43 @@ class Settling:
         else:
             self._store.live.open_jobs.end_settling(tail_id)
 
-    def release(self, spec: JobSpec) -> None:
-        """Settle one edit if its tail has ended."""
-        try:
-            end = self._store.tail_end(spec.tail_id)[1]
-        except (NotFoundError, GoneError):
-            self._fail_gone(spec)
+    def release(self, spec: JobSpec) -> bool:
+        """Queue an edit if all its tails are there, fail it if one never will be; tells whether it waits."""
+        waits = False
+        for tail_id in spec.tail_ids:
+            try:
+                end = self._store.tail_end(tail_id)[1]
+            except (NotFoundError, GoneError):
+                self._fail_gone(spec, tail_id)
+                return False
+            if end is None:
+                waits = True
+            elif end.status is not JobStatus.SUCCEEDED:
+                self._fail(spec, tail_id, end)
+                return False
+        if not waits:
+            self._queue(spec)
+        return waits
+
+    def _settle(self, spec: JobSpec, end: JobEnd) -> bool:
+        """Settle an edit of a tail that has ended so; the ends of others must be looked up."""
+        if len(spec.tail_ids) > 1:
+            return self.release(spec)
+        if end.deleted:
+            self._fail_gone(spec, spec.tail_id)
+        elif end.status is not JobStatus.SUCCEEDED:
+            self._fail(spec, spec.tail_id, end)
         else:
-            if end is not None:
-                self.settle(spec, end)
+            self._queue(spec)
+        return False
 
-    def settle(self, spec: JobSpec, tail_end: JobEnd) -> None:
-        """Queue or fail an edit whose tail's job has ended so."""
-        store = self._store
-        if tail_end.deleted:
-            self._fail_gone(spec)
-        elif tail_end.status is not JobStatus.SUCCEEDED:
-            reason = tail_end.error.detail if tail_end.error else "it was canceled"
-            store.fail(spec, "tail-failed", "Tail not made", f"{spec.tail_id} was not made: {reason}")
-        elif store.live.lines.enqueue(spec, spec.kind):
-            store.nudges.send(spec.kind, spec.id)
+    def _queue(self, spec: JobSpec) -> None:
+        if self._store.live.lines.enqueue(spec, spec.kind):
+            self._store.nudges.send(spec.kind, spec.id)
 
-    def _fail_gone(self, spec: JobSpec) -> None:
-        detail = f"{spec.tail_id} was deleted before this edit could use it"
-        self._store.fail(spec, "tail-gone", "Tail deleted", detail)
+    def _fail(self, spec: JobSpec, tail_id: str, end: JobEnd) -> None:
+        reason = end.error.detail if end.error else "it was canceled"
+        self._store.fail(spec, "tail-failed", "Tail not made", f"{tail_id} was not made: {reason}")
+
+    def _fail_gone(self, spec: JobSpec, tail_id: str) -> None:
+        self._store.fail(spec, "tail-gone", "Tail deleted", f"{tail_id} was deleted before this edit could use it")

@@ -182,14 +182,17 @@ class JobStore:
             return JobState(spec=spec, live=live, waiting_for=self._waiting_for(spec, live.status))
         attempts = read_attempts(self.storage, job_id)
         status = JobStatus.RUNNING if attempts.running else JobStatus.QUEUED
-        if status is JobStatus.QUEUED and spec.kind == "edit" and not self.end(spec.tail_job):
+        if status is JobStatus.QUEUED and spec.kind == "edit" and not self._has_tails(spec):
             status = JobStatus.WAITING
         return JobState(spec=spec, live=LiveRecord(status=status, attempt=attempts.newest))
+
+    def _has_tails(self, spec: JobSpec) -> bool:
+        return all(self.end(job_of(tail_id)) for tail_id in spec.tail_ids)
 
     def _waiting_for(self, spec: JobSpec, status: JobStatus) -> str | None:
         """Return what an open job waits for besides its turn."""
         if status is JobStatus.WAITING:
-            return f"tail {spec.tail_id}"
+            return f"{'tails' if spec.tails else 'tail'} {', '.join(spec.tail_ids)}"
         if status is not JobStatus.QUEUED or spec.model_hash in self._quietly(
             self.live.workers.served, {spec.model_hash}
         ):

@@ -46,8 +46,9 @@ class Lines:
         waiting = [names.WAITING_JOBS, names.waiting_key(spec.tail_id)]
         ways = [names.line_key(line, spec.model_hash), names.turns_key(line, spec.model_hash), names.LINES_IN_USE]
         told = (names.changed_channel(spec.id), line, names.in_use(line, spec.model_hash), token, attempt)
-        keys = [*job, *waiting, *ways, *names.line_keys(spec, but=line)]
-        return bool(self._scripts.run("enqueue", keys, spec.id, *told))
+        others = names.other_waiting_keys(spec)
+        keys = [*job, *waiting, *ways, *names.line_keys(spec, but=line), *others]
+        return bool(self._scripts.run("enqueue", keys, spec.id, *told, len(others)))
 
     def put_back(self, job_id: str, line: str, model_hash: str, token: str) -> None:
         """Put a job back that was taken from a line and can't be begun here."""

@@ -79,7 +79,8 @@ class OpenJobs:
         """Return some of the edits that wait for a tail."""
         return cast("list[str]", self._client.srandmember(names.waiting_key(tail_id), count))
 
-    def forget_waiting(self, job_id: str, tail_id: str) -> None:
-        """Take an edit from those that wait for a tail."""
+    def forget_waiting(self, job_id: str, tail_id: str, *, for_others: bool) -> None:
+        """Take an edit from those that wait for a tail; it may still wait for others."""
         self._client.srem(names.waiting_key(tail_id), job_id)
-        self._client.srem(names.WAITING_JOBS, job_id)
+        if not for_others:
+            self._client.srem(names.WAITING_JOBS, job_id)

@@ -50,6 +50,13 @@ class EditParams(Params):
     exact: bool = Field(False, description="pin the batch bucket, so that a repeat is equal bit for bit")
 
 
+class TailUse(Params):
+    """One of several tails of an edit."""
+
+    id: str = Field(examples=["tail_0123456789abcdef01234567"])
+    scale: float | None = Field(None, ge=0, le=2, description="of this tail; the edit's tail_scale otherwise")
+
+
 class Recipe(Params):
     """Named defaults for both halves; stored per backbone."""
 

@@ -322,6 +322,29 @@ def test_a_residual_tail_adds_what_was_learned_and_at_scale_zero_is_plain_stable
     torch.testing.assert_close(mixed[-5:], target[-5:] + 0.5 * (tail - source[-5:]))
 
 
+def test_what_several_tails_have_learned_is_added_up_each_at_its_own_length_and_scale(small: Backbone) -> None:
+    rng = torch.Generator().manual_seed(1)
+    tail, other = torch.randn(5, small.width, generator=rng), torch.randn(2, small.width, generator=rng)
+    source, target = (row.sequence for row in small.encode_prompt([SOURCE, TARGET]))
+    job = hiper.edit(
+        prompt=TARGET,
+        tail=tail,
+        params=EditParams(tail_mode="residual", tail_scale=0.5, num_inference_steps=2),
+        schedule=small.schedule,
+        latent_shape=small.latent_shape,
+        seed=0,
+        source_tail=source[-5:],
+        others=[hiper.OtherTail(other, 0.25, source_prompt=SOURCE)],
+    )
+
+    rows = ask(job, {hiper.EncodePrompt: lambda request: small.encode_prompt([request.text])[0]}, PredictNoise)
+
+    wanted = target.clone()
+    wanted[-5:] += 0.5 * (tail - source[-5:])
+    wanted[-2:] += 0.25 * (other - source[-2:])
+    torch.testing.assert_close(rows[0].conditioning.sequence, wanted, rtol=0, atol=1e-6)
+
+
 def test_a_residual_tail_needs_its_source_prompt(small: Backbone) -> None:
     with pytest.raises(ValueError, match="the prompt that it was learned with"):
         conditional_row(small, TARGET, torch.zeros(5, small.width), 1.0, None)

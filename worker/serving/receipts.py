@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -12,18 +13,24 @@ from core.version import tailor_version
 VERSIONS = {"tailor": tailor_version()} | {name: version(name) for name in ("torch", "diffusers", "transformers")}
 
 
-def receipt(spec: JobSpec, *, tail_sha256: str, device: str, dtype: str) -> dict[str, Any]:
-    """Return what is needed to make a result again; `request` can be posted as it is (with the picture, for a tail)."""
+def receipt(
+    spec: JobSpec, *, tail_sha256: str, device: str, dtype: str, other_tails: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return what is needed to make a result again; `request` can be posted as it is (with the picture, for a tail).
+
+    Of an edit with several tails, `other_tails` are the SHA-256 of those beside the first.
+    """
     chosen = spec.personalize or spec.edit
     params = chosen.model_dump(exclude_none=True) if chosen else {}
     request = {"prompt": spec.prompt, "model": spec.model, "seed": spec.seed, **params}
     if spec.kind == "edit":
-        request["tail_id"] = spec.tail_id
+        request |= {"tails": [use.model_dump() for use in spec.tails]} if spec.tails else {"tail_id": spec.tail_id}
     return {
         "request": request,
         "model_hash": spec.model_hash,
         "tail_id": spec.tail_id,
         "tail_sha256": tail_sha256,
+        **({"other_tails_sha256": list(other_tails)} if other_tails else {}),
         "device": device,
         "dtype": dtype,
         "versions": VERSIONS,

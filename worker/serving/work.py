@@ -24,6 +24,7 @@ from core.images import to_png
 from core.jobs import keys
 from core.jobs.attempts import Attempt
 from core.jobs.claims import Claims
+from core.jobs.ids import job_of
 from core.jobs.records import JobEnd, JobSpec, JobStatus
 from core.models.tail_file import FORMAT_VERSION, TailMetadata
 from core.storage.base import Storage
@@ -117,25 +118,30 @@ class EditWork:
     attempt: Attempt
     backbone: Backbone
     claims: Claims
-    _tail_sha256: str = ""
+    _sha256: tuple[str, ...] = ()
 
     def routine(self) -> Routine[list[Tensor]]:
         """Return the sampling."""
         spec = self.attempt.spec
         if spec.edit is None:
             raise InvalidInputError("edit", f"{spec.id} has no parameters")
-        tensors = self._tail()
-        self._tail_sha256 = sha256_of(tensors.tail)
+        first, *others = tails = [self._tail(tail_id) for tail_id in spec.tail_ids]
+        scales = [spec.edit.tail_scale if use.scale is None else use.scale for use in spec.tails]
+        self._sha256 = tuple(sha256_of(tail.tail) for tail in tails)
         return hiper.edit(
             prompt=spec.prompt,
-            tail=tensors.tail,
-            params=spec.edit,
+            tail=first.tail,
+            params=spec.edit.model_copy(update={"tail_scale": scales[0]}) if scales else spec.edit,
             schedule=self.backbone.schedule,
             latent_shape=self.backbone.latent_shape,
             seed=spec.seed,
-            source_tail=tensors.source_tail,
-            source_prompt=self._tail_spec().prompt,
-            source=_picture(self._storage, self._tail_spec()) if spec.edit.strength is not None else None,
+            source_tail=first.source_tail,
+            source_prompt=self._tail_spec(spec.tail_id).prompt,
+            source=_picture(self._storage, self._tail_spec(spec.tail_id)) if spec.edit.strength is not None else None,
+            others=[
+                hiper.OtherTail(tail.tail, scale, tail.source_tail, self._tail_spec(use.id).prompt)
+                for tail, scale, use in zip(others, scales[1:], spec.tails[1:], strict=True)
+            ],
         )
 
     def keep(self, result: list[Tensor]) -> JobEnd:
@@ -144,16 +150,16 @@ class EditWork:
         for key, image in zip(results, result, strict=True):
             self._storage.put(key, to_png(to_image(image)), "image/png")
         now = self.claims.store.clock.now()
-        return _success(self.attempt, self.backbone, now, self._tail_sha256, result_keys=tuple(results))
+        return _success(self.attempt, self.backbone, now, *self._sha256, result_keys=tuple(results))
 
-    def _tail(self) -> TailTensors:
-        _, end = self.claims.store.tail_end(self.attempt.spec.tail_id)
+    def _tail(self, tail_id: str) -> TailTensors:
+        _, end = self.claims.store.tail_end(tail_id)
         if end is None or end.tail_key is None:
-            raise InvalidInputError("tail_id", f"{self.attempt.spec.tail_id} has no tail")
+            raise InvalidInputError("tail_id", f"{tail_id} has no tail")
         return load_tail(self._storage.get(end.tail_key), width=self.backbone.width)
 
-    def _tail_spec(self) -> JobSpec:
-        return self.claims.store.spec(self.attempt.spec.tail_job)
+    def _tail_spec(self, tail_id: str) -> JobSpec:
+        return self.claims.store.spec(job_of(tail_id))
 
     @property
     def _storage(self) -> Storage:
@@ -185,13 +191,15 @@ def tail_metadata(spec: JobSpec, schedule: Schedule) -> TailMetadata:
     return TailMetadata(format_version=FORMAT_VERSION, **told)
 
 
-def _success(attempt: Attempt, backbone: Backbone, now: datetime, tail_sha256: str, **named: Any) -> JobEnd:
+def _success(
+    attempt: Attempt, backbone: Backbone, now: datetime, tail_sha256: str, *others: str, **named: Any
+) -> JobEnd:
     device, dtype = str(backbone.device), str(backbone.dtype).removeprefix("torch.")
     return JobEnd(
         job_id=attempt.spec.id,
         status=JobStatus.SUCCEEDED,
         ended_at=now,
         attempt=attempt.number,
-        receipt=receipt(attempt.spec, tail_sha256=tail_sha256, device=device, dtype=dtype),
+        receipt=receipt(attempt.spec, tail_sha256=tail_sha256, other_tails=others, device=device, dtype=dtype),
         **named,
     )

@@ -1,6 +1,6 @@
 -- Begins a job's record, unless there is one; a queued job gets into its line.
 -- needs: event ended join now
--- KEYS record, events, open jobs, deadlines, waiting jobs, those waiting for its tail, line, turns, lines in use, leases
+-- KEYS record, events, open jobs, deadlines, waiting jobs, those waiting for its tail, line, turns, lines in use, leases, then those waiting for its other tails
 -- ARGV id, channel of changes, status, kind, owner, attempt, created, deadline in ms, line and model, lease in ms
 -- Returns 1 if the record is new.
 local id, status = ARGV[1], ARGV[3]
@@ -18,6 +18,7 @@ if status == 'running' then redis.call('ZADD', KEYS[10], 'NX', now() + ARGV[10],
 if status == 'waiting' then
   redis.call('SADD', KEYS[5], id)
   redis.call('SADD', KEYS[6], id)
+  for i = 11, #KEYS do redis.call('SADD', KEYS[i], id) end
 end
 event(KEYS[2], ARGV[2], id, 'status', cjson.encode({status = status}))
 return 1
