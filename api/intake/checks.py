@@ -152,6 +152,21 @@ def check_company(tails: list[JobSpec], params: EditParams) -> None:
         raise InvalidInputError("tail_mode", detail)
 
 
+def check_strength(params: EditParams, tail: JobSpec, *, has_picture: bool) -> None:
+    """Refuse a strength that leaves no step or has no picture to start from, and a picture without strength."""
+    if params.strength is None:
+        if has_picture:
+            raise InvalidInputError("strength", "strength is required with a picture: how much of it may change")
+        return
+    steps = params.num_inference_steps
+    if int(steps * params.strength) < 1:
+        detail = f"strength is {params.strength}, which leaves none of {steps} steps; it must be at least 1 / {steps}"
+        raise InvalidInputError("strength", detail)
+    if not has_picture and tail.picture_key is None:
+        detail = f"picture is required with strength: {tail.tail_id} came as a file, without its source picture"
+        raise InvalidInputError("picture", detail)
+
+
 def _owns(services: Services, owner: str, job_id: str) -> bool:
     try:
         return services.jobs.owner(job_id) == owner

@@ -18,6 +18,9 @@ def _without_defaults(schema: dict[str, Any]) -> None:
         field.pop("default", None)
 
 
+FILE = {"type": "string", "format": "binary", "description": "with strength: the picture to start from"}
+DATA_URI = FILE | {"format": "uri", "description": "with strength: the picture to start from, as a data URI"}
+
 _CONFIG = ConfigDict(json_schema_extra=_without_defaults, allow_inf_nan=False)
 
 
@@ -55,6 +58,9 @@ class EditFields(NewEdit):
     """The fields of `POST /edit`."""
 
     tail_id: str | None = Field(None, description="what POST /personalize answered; it need not be ready yet")
+    picture_url: str | None = Field(
+        None, description="with strength: the picture to start from, by its URL, in place of picture"
+    )
     tails: list[TailUse] | None = Field(
         None, description="in place of tail_id: several, whose scaled residuals are added up; in a form, as JSON"
     )
@@ -109,10 +115,12 @@ def edit_body() -> dict[str, Any]:
     """Return OpenAPI's description of both bodies that `POST /edit` takes."""
     schema = _schema(EditFields) | {"oneOf": [{"required": ["tail_id"]}, {"required": ["tails"]}]}
     example = {"tail_id": "tail_0123456789abcdef01234567", "prompt": "a sitting dog", "num_images": 4}
+    with_file = schema | {"properties": {"picture": FILE} | schema["properties"]}
+    with_uri = schema | {"properties": {"picture": DATA_URI} | schema["properties"]}
     return _body(
         {
-            "application/json": {"schema": schema, "example": example},
-            "multipart/form-data": {"schema": _as_form(schema)},
+            "application/json": {"schema": with_uri, "example": example},
+            "multipart/form-data": {"schema": _as_form(with_file)},
         }
     )
 

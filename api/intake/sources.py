@@ -53,6 +53,12 @@ def _sent(body: Body, name: str) -> Any:
     return None if value == "" and not body.strict else value  # an empty field of a form was not filled in
 
 
+def optional_source(body: Body) -> tuple[Source | None, Body]:
+    """Return where the picture of a request comes from that need not have one."""
+    has_one = any(body.fields.get(name) not in (None, "") for name in ("picture", "picture_url"))
+    return picture_source(body) if has_one else (None, body)
+
+
 def _url_of(picture: dict[str, Any]) -> str:
     if picture.keys() != {"url"} or not isinstance(picture["url"], str):
         raise InvalidInputError(

@@ -13,6 +13,7 @@ from api.intake.checks import (
     check_edit_prompts,
     check_prompt,
     check_room,
+    check_strength,
     edit_params,
     parse,
     personalize_params,
@@ -22,7 +23,7 @@ from api.intake.checks import (
 from api.intake.fields import SEED_LIMIT, EditFields, PersonalizeFields
 from api.intake.identity import identify
 from api.intake.parsing import Body
-from api.intake.sources import Source, picture_data, picture_source
+from api.intake.sources import Source, optional_source, picture_data, picture_source
 from api.intake.together import edits_of, with_json
 from api.intake.webhook import webhook_of, with_form_events
 from api.state import AppState
@@ -31,6 +32,7 @@ from core.jobs import keys
 from core.jobs.ids import tail_of
 from core.jobs.records import JobEnd, JobSpec, JobState, JobStatus, LiveRecord
 from core.models.info import ModelInfo
+from core.models.parameters import Fit
 from core.services import Services
 
 
@@ -44,33 +46,36 @@ class Submission:
 
 @dataclass(frozen=True)
 class Checked:
-    """A personalization that was checked but for its picture."""
+    """A job that was checked but for its picture; `tail_end` is that of an edit all of whose tails are ready."""
 
     spec: JobSpec
     info: ModelInfo
     source: Source
     idempotency_key: str | None
+    fit: Fit = "crop"
+    tail_end: JobEnd | None = None
 
 
 async def submit_personalize(
     state: AppState, owner: str, body: Body, idempotency_key: str | None, base_url: str
 ) -> Submission:
     """Check an owner's personalization, store it with its picture and make it known."""
-    intake = state.threads.intake
-    checked = await intake.run(_check_personalize, state.services, owner, body, idempotency_key, base_url)
-    if isinstance(checked, Submission):
-        return checked
-    fit = checked.spec.personalize.fit if checked.spec.personalize else "crop"
-    async with picture_data(state.fetcher, checked.source) as data:
-        picture = await state.decoder.square(data, checked.info.image_size, fit)
-    return await intake.run(_accept_personalize, state.services, checked, picture)
+    checked = await state.threads.intake.run(_check_personalize, state.services, owner, body, idempotency_key, base_url)
+    return checked if isinstance(checked, Submission) else await _with_its_picture(state, checked)
 
 
 async def submit_edit(
     state: AppState, owner: str, body: Body, idempotency_key: str | None, base_url: str
 ) -> Submission:
     """Check an owner's edit, store it and make it known; it waits for its tail if that is not ready."""
-    return await state.threads.intake.run(_submit_edit, state.services, owner, body, idempotency_key, base_url)
+    checked = await state.threads.intake.run(_check_edit, state.services, owner, body, idempotency_key, base_url)
+    return checked if isinstance(checked, Submission) else await _with_its_picture(state, checked)
+
+
+async def _with_its_picture(state: AppState, checked: Checked) -> Submission:
+    async with picture_data(state.fetcher, checked.source) as data:
+        picture = await state.decoder.square(data, checked.info.image_size, checked.fit)
+    return await state.threads.intake.run(_accept_with_picture, state.services, checked, picture)
 
 
 def _check_personalize(
@@ -98,18 +103,23 @@ def _check_personalize(
         webhook=webhook_of(services.settings, fields.webhook, base_url),
     )
     edits = edits_of(services, spec, info, fields.edits)
-    return Checked(spec.model_copy(update={"edits": edits}), info, source, idempotency_key)
+    return Checked(spec.model_copy(update={"edits": edits}), info, source, idempotency_key, params.fit)
 
 
-def _accept_personalize(services: Services, checked: Checked, picture: bytes) -> Submission:
+def _accept_with_picture(services: Services, checked: Checked, picture: bytes) -> Submission:
     key = keys.picture(checked.spec.id, hashlib.sha256(picture).hexdigest())
     spec = checked.spec.model_copy(update={"picture_key": key})
-    return _accept(services, spec, checked.idempotency_key, picture=picture)
+    return _accept(services, spec, checked.idempotency_key, picture=picture, tail_end=checked.tail_end)
 
 
-def _submit_edit(services: Services, owner: str, body: Body, idempotency_key: str | None, base_url: str) -> Submission:
-    fields = parse(EditFields, with_json(with_form_events(body), "tails"))
-    job_id, request_hash = identify("edit", owner, fields, idempotency_key)
+def _check_edit(
+    services: Services, owner: str, body: Body, idempotency_key: str | None, base_url: str
+) -> Submission | Checked:
+    """Check an edit, and accept it at once if it brings no picture of its own."""
+    source, others = optional_source(body)
+    fields = parse(EditFields, with_json(with_form_events(others), "tails"))
+    sent_picture = source if isinstance(source, bytes) else b""
+    job_id, request_hash = identify("edit", owner, fields, idempotency_key, sent_picture)
     if replay := _replay(services, job_id, request_hash, idempotency_key):
         return replay
     tails = usable_tails(services, owner, fields)
@@ -117,6 +127,7 @@ def _submit_edit(services: Services, owner: str, body: Body, idempotency_key: st
     info = tail_model(services, tail, fields.model)
     params = edit_params(services, info, tail, fields)
     check_company([each for each, _ in tails], params)
+    check_strength(params, tail, has_picture=source is not None)
     positions = max(each.positions or 0 for each, _ in tails)
     check_edit_prompts(services, info, positions, fields.prompt, params.negative_prompt)
     check_room(services, "edit")
@@ -130,8 +141,11 @@ def _submit_edit(services: Services, owner: str, body: Body, idempotency_key: st
         webhook=webhook_of(services.settings, fields.webhook, base_url),
         edit=params,
     )
-    ready = all(end for _, end in tails)
-    return _accept(services, spec, idempotency_key, tail_end=tails[0][1] if ready else None)
+    tail_end = tails[0][1] if all(end for _, end in tails) else None
+    if source is None:
+        return _accept(services, spec, idempotency_key, tail_end=tail_end)
+    fit: Fit = tail.personalize.fit if tail.personalize else "crop"
+    return Checked(spec, info, source, idempotency_key, fit, tail_end)
 
 
 def stored_before(services: Services, job_id: str, request_hash: str, key: str | None) -> JobSpec | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 
-from api.intake.checks import check_edit_prompts, check_limit, check_room, edit_params, tail_model
+from api.intake.checks import check_edit_prompts, check_limit, check_room, check_strength, edit_params, tail_model
 from api.intake.fields import SEED_LIMIT, NewEdit
 from api.intake.parsing import Body
 from core.errors import InvalidInputError
@@ -45,6 +45,8 @@ def edits_of(services: Services, tail: JobSpec, info: ModelInfo, edits: list[New
 def _edit_of(services: Services, tail: JobSpec, info: ModelInfo, fields: NewEdit) -> JobSpec:
     tail_model(services, tail, fields.model)
     params = edit_params(services, info, tail, fields)
+    if params.strength is not None:
+        check_strength(params, tail, has_picture=True)  # that of the personalization
     positions = tail.positions or 0
     check_edit_prompts(services, info, positions, fields.prompt, params.negative_prompt)
     accepted = tail.model_dump(

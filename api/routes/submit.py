@@ -17,8 +17,6 @@ from api.views.jobs import JobView
 
 router = APIRouter(tags=["jobs"])
 
-EDIT_MAX_BYTES = 256 * 1024
-
 
 def _picture_limit(request: Request) -> int:
     # A data URI is a third longer than the picture in it.
@@ -26,7 +24,6 @@ def _picture_limit(request: Request) -> int:
 
 
 WithPicture = Annotated[Body, Depends(body_reader(_picture_limit))]
-Small = Annotated[Body, Depends(body_reader(lambda _: EDIT_MAX_BYTES))]
 Key = Annotated[
     str | None, Header(alias="Idempotency-Key", description="the same key and request again return the same job")
 ]
@@ -43,7 +40,7 @@ async def personalize(
 
 
 @router.post("/edit", status_code=202, openapi_extra=edit_body(), dependencies=[Depends(may("submit"))])
-async def edit(*, body: Small, caller: Asking, state: State, answer: HowToAnswer, key: Key = None) -> JobView:
+async def edit(*, body: WithPicture, caller: Asking, state: State, answer: HowToAnswer, key: Key = None) -> JobView:
     """Make pictures of a learned subject; an edit that comes before its tail is ready waits for it."""
     submission = await submit_edit(state, caller.owner, body, key, answer.base_url)
     body.let_go()

@@ -13,6 +13,9 @@ class Params(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+Fit = Literal["crop", "pad"]
+
+
 class PersonalizeParams(Params):
     """How a tail is optimized; the recipe gives the defaults."""
 
@@ -28,7 +31,7 @@ class PersonalizeParams(Params):
     )
     uniform_share: float = Field(0.0, ge=0, le=1, description="share of the steps that draw from 0..999 instead")
     posterior: Literal["sample", "mean"] = "sample"
-    fit: Literal["crop", "pad"] = "crop"
+    fit: Fit = "crop"
     exact: bool = Field(False, description="pin the batch bucket, so that a repeat is equal bit for bit")
 
 
@@ -46,7 +49,12 @@ class EditParams(Params):
     guidance_scale: float = Field(7.5, ge=1, le=30)
     num_inference_steps: int = Field(50, ge=1, le=200)
     sampler: Literal["ddim", "dpmpp_2m"] = "ddim"
-    strength: float | None = Field(None, gt=0, le=1, description="start from the source picture; None: from noise")
+    strength: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="start from the source picture with so much noise: little keeps its layout; None: from noise alone",
+    )
     exact: bool = Field(False, description="pin the batch bucket, so that a repeat is equal bit for bit")
 
 

@@ -11,6 +11,7 @@ from diffusers import (
     AutoencoderKL,
     DDIMScheduler,
     DPMSolverMultistepScheduler,
+    StableDiffusionImg2ImgPipeline,
     StableDiffusionPipeline,
     UNet2DConditionModel,
 )
@@ -388,6 +389,42 @@ def test_with_strength_sampling_starts_from_the_noised_source_and_does_only_the_
     assert [row.timestep for row in rows] == [201, 201]  # of 901, 801, … 1 the last three are 201, 101, 1
     noise = torch.randn(small.latent_shape, generator=torch.Generator().manual_seed(6))
     assert torch.equal(rows[0].latents, small.schedule.add_noise(mean, noise, 201))
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "dpmpp_2m"])
+def test_an_edit_with_strength_equals_image_to_image_of_diffusers(
+    engine: Engine, small: Backbone, folder: Path, sampler: str
+) -> None:
+    tail = torch.randn(5, small.width, generator=torch.Generator().manual_seed(1))
+    params = EditParams(sampler=sampler, num_inference_steps=12, guidance_scale=3.0, strength=0.55, num_images=2)
+    job = hiper.edit(
+        prompt=TARGET,
+        tail=tail,
+        params=params,
+        schedule=small.schedule,
+        latent_shape=small.latent_shape,
+        seed=4,
+        source=picture(small),
+    )
+    ours = engine.submit(job, backbone=small, kind="edit", name="edit").result()
+
+    embeds, negative = (row.sequence for row in small.encode_prompt([TARGET, ""]))
+    embeds = torch.cat([embeds[:-5], params.tail_scale * tail])
+    mean, _ = small.encode_image(picture(small)[None])
+    image_to_image: Any = StableDiffusionImg2ImgPipeline(**pipeline(folder, sampler).components)
+    image_to_image.set_progress_bar_config(disable=True)
+    for i, our in enumerate(ours):
+        theirs = image_to_image(
+            prompt_embeds=embeds[None],
+            negative_prompt_embeds=negative[None],
+            image=mean,  # four channels: latents, so that the posterior's mean is meant
+            generator=torch.Generator().manual_seed(4 + i),
+            strength=0.55,
+            num_inference_steps=12,
+            guidance_scale=3.0,
+            output_type="pt",
+        ).images[0]
+        torch.testing.assert_close((our + 1) / 2, theirs, rtol=0, atol=1e-4)
 
 
 def test_only_the_tail_is_learned_and_the_head_stays_the_prompts(exact: Backbone) -> None:

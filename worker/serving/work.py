@@ -137,7 +137,7 @@ class EditWork:
             seed=spec.seed,
             source_tail=first.source_tail,
             source_prompt=self._tail_spec(spec.tail_id).prompt,
-            source=_picture(self._storage, self._tail_spec(spec.tail_id)) if spec.edit.strength is not None else None,
+            source=self._source() if spec.edit.strength is not None else None,
             others=[
                 hiper.OtherTail(tail.tail, scale, tail.source_tail, self._tail_spec(use.id).prompt)
                 for tail, scale, use in zip(others, scales[1:], spec.tails[1:], strict=True)
@@ -157,6 +157,11 @@ class EditWork:
         if end is None or end.tail_key is None:
             raise InvalidInputError("tail_id", f"{tail_id} has no tail")
         return load_tail(self._storage.get(end.tail_key), width=self.backbone.width)
+
+    def _source(self) -> Tensor:
+        """Return the picture that sampling starts from: the edit's own, else the one that the tail was learned from."""
+        spec = self.attempt.spec
+        return _picture(self._storage, spec if spec.picture_key else self._tail_spec(spec.tail_id))
 
     def _tail_spec(self, tail_id: str) -> JobSpec:
         return self.claims.store.spec(job_of(tail_id))
