@@ -95,9 +95,12 @@ def check_prompt(services: Services, info: ModelInfo, field: str, text: str, lim
         raise PromptTooLongError(field, tokens, limit)
 
 
-def check_edit_prompts(services: Services, info: ModelInfo, positions: int, prompt: str, negative_prompt: str) -> None:
-    """Refuse prompts that don't fit before a tail of so many positions."""
-    check_prompt(services, info, "prompt", prompt, info.sequence_length - positions)
+def check_edit_prompts(
+    services: Services, info: ModelInfo, positions: int, prompts: dict[str, str], negative_prompt: str
+) -> None:
+    """Refuse prompts, by the name of the field, that don't fit before a tail of so many positions."""
+    for field, prompt in prompts.items():
+        check_prompt(services, info, field, prompt, info.sequence_length - positions)
     if negative_prompt:
         check_prompt(services, info, "negative_prompt", negative_prompt, info.sequence_length)
 
@@ -150,6 +153,27 @@ def check_company(tails: list[JobSpec], params: EditParams) -> None:
     if len(tails) > 1 and params.tail_mode == "replace":
         detail = "tail_mode is 'replace', in which only one tail has a place; several need 'residual'"
         raise InvalidInputError("tail_mode", detail)
+
+
+def check_sweep(services: Services, fields: EditFields, params: EditParams) -> None:
+    """Refuse a sweep that varies nothing, is too large, or says twice what it varies."""
+    sweep = fields.sweep
+    if sweep is None:
+        return
+    if not sweep.axes:
+        raise InvalidInputError("sweep", "sweep names no values: prompt, seed, tail_scale or guidance_scale")
+    check_limit("sweep", sweep.size, services.settings.max_sweep)
+    if params.num_images != 1:
+        raise InvalidInputError("num_images", "num_images must be 1 with a sweep; sweep over seed for more of each")
+    if sweep.tail_scale and any(use.scale is not None for use in fields.tails or ()):
+        raise InvalidInputError("sweep.tail_scale", "sweep.tail_scale: the tails have scales of their own")
+
+
+def edit_prompts(fields: EditFields) -> dict[str, str]:
+    """Return the prompts of an edit, by the name of the field."""
+    if fields.sweep and fields.sweep.prompt:
+        return {f"sweep.prompt.{i}": prompt for i, prompt in enumerate(fields.sweep.prompt)}
+    return {"prompt": fields.prompt}
 
 
 def check_strength(params: EditParams, tail: JobSpec, *, has_picture: bool) -> None:

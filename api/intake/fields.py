@@ -8,8 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.intake.webhook import FORM_EVENTS, WebhookField, form_events_schema
 from core.models.parameters import EditParams, Params, PersonalizeParams, TailUse
-
-SEED_LIMIT = 2**32
+from core.models.sweeps import SEED_LIMIT, Sweep
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:
@@ -58,6 +57,10 @@ class EditFields(NewEdit):
     """The fields of `POST /edit`."""
 
     tail_id: str | None = Field(None, description="what POST /personalize answered; it need not be ready yet")
+    prompt: str = Field("", description="says what to make of the subject", examples=["a sitting dog"])
+    sweep: Sweep | None = Field(
+        None, description="a picture for each combination of these values, and all as one; in a form, as JSON"
+    )
     picture_url: str | None = Field(
         None, description="with strength: the picture to start from, by its URL, in place of picture"
     )

@@ -14,13 +14,15 @@ from api.intake.checks import (
     check_prompt,
     check_room,
     check_strength,
+    check_sweep,
     edit_params,
+    edit_prompts,
     parse,
     personalize_params,
     tail_model,
     usable_tails,
 )
-from api.intake.fields import SEED_LIMIT, EditFields, PersonalizeFields
+from api.intake.fields import EditFields, PersonalizeFields
 from api.intake.identity import identify
 from api.intake.parsing import Body
 from api.intake.sources import Source, optional_source, picture_data, picture_source
@@ -33,6 +35,7 @@ from core.jobs.ids import tail_of
 from core.jobs.records import JobEnd, JobSpec, JobState, JobStatus, LiveRecord
 from core.models.info import ModelInfo
 from core.models.parameters import Fit
+from core.models.sweeps import SEED_LIMIT
 from core.services import Services
 
 
@@ -117,7 +120,7 @@ def _check_edit(
 ) -> Submission | Checked:
     """Check an edit, and accept it at once if it brings no picture of its own."""
     source, others = optional_source(body)
-    fields = parse(EditFields, with_json(with_form_events(others), "tails"))
+    fields = parse(EditFields, with_json(with_json(with_form_events(others), "tails"), "sweep"))
     sent_picture = source if isinstance(source, bytes) else b""
     job_id, request_hash = identify("edit", owner, fields, idempotency_key, sent_picture)
     if replay := _replay(services, job_id, request_hash, idempotency_key):
@@ -127,16 +130,19 @@ def _check_edit(
     info = tail_model(services, tail, fields.model)
     params = edit_params(services, info, tail, fields)
     check_company([each for each, _ in tails], params)
+    check_sweep(services, fields, params)
     check_strength(params, tail, has_picture=source is not None)
+    prompts = edit_prompts(fields)
     positions = max(each.positions or 0 for each, _ in tails)
-    check_edit_prompts(services, info, positions, fields.prompt, params.negative_prompt)
+    check_edit_prompts(services, info, positions, prompts, params.negative_prompt)
     check_room(services, "edit")
     spec = JobSpec(
         **accepted_now(services, job_id, request_hash, info, fields.seed),
         owner=owner,
         kind="edit",
-        prompt=fields.prompt,
+        prompt=next(iter(prompts.values())),
         tail_id=tail.tail_id,
+        sweep=fields.sweep,
         tails=tuple(fields.tails or ()),
         webhook=webhook_of(services.settings, fields.webhook, base_url),
         edit=params,

@@ -6,12 +6,13 @@ import json
 import secrets
 
 from api.intake.checks import check_edit_prompts, check_limit, check_room, check_strength, edit_params, tail_model
-from api.intake.fields import SEED_LIMIT, NewEdit
+from api.intake.fields import NewEdit
 from api.intake.parsing import Body
 from core.errors import InvalidInputError
 from core.jobs.ids import new_job_id
 from core.jobs.records import JobSpec
 from core.models.info import ModelInfo
+from core.models.sweeps import SEED_LIMIT
 from core.services import Services
 
 
@@ -48,7 +49,7 @@ def _edit_of(services: Services, tail: JobSpec, info: ModelInfo, fields: NewEdit
     if params.strength is not None:
         check_strength(params, tail, has_picture=True)  # that of the personalization
     positions = tail.positions or 0
-    check_edit_prompts(services, info, positions, fields.prompt, params.negative_prompt)
+    check_edit_prompts(services, info, positions, {"prompt": fields.prompt}, params.negative_prompt)
     accepted = tail.model_dump(
         include={"owner", "created_at", "deadline_at", "model", "model_hash", "tail_id", "webhook"}
     )

@@ -21,6 +21,8 @@ class ResultView(BaseModel):
     index: int
     url: str = Field(description="signed; GET it without any header")
     expires_at: datetime
+    cell: dict[str, Any] | None = Field(None, description="of a sweep: what differs from the job's own parameters")
+    receipt: dict[str, Any] | None = Field(None, description="of a sweep: what makes this very picture again, alone")
     base64: str | None = Field(None, description="the PNG itself, if `inline=true` asked for it and it is small")
 
 
@@ -56,6 +58,7 @@ class JobView(BaseModel):
     ended_at: datetime | None = None
     error: ErrorView | None = None
     results: list[ResultView] = []
+    grid: ResultView | None = Field(None, description="of a sweep: all its pictures as one, with labels")
     edits: list[JobView] = Field([], description="the edits that were accepted in the same call")
     receipt: dict[str, Any] | None = Field(None, description="all that decides the result; null until it has succeeded")
 
@@ -76,6 +79,7 @@ def job_view(state: JobState, links: Links) -> JobView:
         ended_at=end.ended_at if end else None,
         error=_error(end.error) if end and end.error else None,
         results=_results(spec, end, links) if end else [],
+        grid=_picture(f"{spec.id}-grid.png", 0, end.grid_key, links) if end and end.grid_key else None,
         receipt=end.receipt or None if end else None,
     )
 
@@ -91,10 +95,22 @@ def _progress(state: JobState) -> float:
 
 
 def _results(spec: JobSpec, end: JobEnd, links: Links) -> list[ResultView]:
-    return [
-        ResultView(index=i, url=links.to(key, f"{spec.id}-{i}.png", "image/png"), expires_at=links.expires_at)
-        for i, key in enumerate(end.result_keys)
-    ]
+    results = [_picture(f"{spec.id}-{i}.png", i, key, links) for i, key in enumerate(end.result_keys)]
+    if spec.sweep is None:
+        return results
+    cells = spec.sweep.cells()
+    told = [{"cell": cell, "receipt": _cell_receipt(end.receipt, cell)} for cell in cells]
+    return [result.model_copy(update=more) for result, more in zip(results, told, strict=True)]
+
+
+def _picture(name: str, index: int, key: str, links: Links) -> ResultView:
+    return ResultView(index=index, url=links.to(key, name, "image/png"), expires_at=links.expires_at)
+
+
+def _cell_receipt(receipt: dict[str, Any], cell: dict[str, Any]) -> dict[str, Any]:
+    """Return what makes one picture of a sweep again, alone."""
+    request = {name: value for name, value in receipt.get("request", {}).items() if name != "sweep"}
+    return receipt | {"request": request | cell}
 
 
 def retry_after_s(state: JobState) -> int | None:

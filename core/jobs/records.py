@@ -10,6 +10,7 @@ from pydantic import Field
 
 from core.jobs.ids import job_of
 from core.models.parameters import EditParams, PersonalizeParams, TailUse
+from core.models.sweeps import Sweep
 from core.record import SCHEMA_VERSION, Record
 from core.webhooks.records import Webhook
 
@@ -59,6 +60,7 @@ class JobSpec(Record):
     personalize: PersonalizeParams | None = None
     edit: EditParams | None = None
     tails: tuple[TailUse, ...] = Field((), description="an edit's, when it has several; the first is that of tail_id")
+    sweep: Sweep | None = Field(None, description="of an edit: one picture for each combination of these values")
     tail_usage: EditParams | None = Field(
         None, description="how a personalization's tail is used unless an edit differs"
     )
@@ -110,6 +112,7 @@ class JobEnd(Record):
     error: Problem | None = None
     tail_key: str | None = None
     result_keys: tuple[str, ...] = ()
+    grid_key: str | None = Field(None, description="all pictures of a sweep as one, with labels")
     receipt: dict[str, Any] = Field(default_factory=dict)
     deleted: bool = Field(False, description="a tombstone: the job was deleted with all its bytes")
     owner: str = Field(DEFAULT_OWNER, description="a tombstone's: whose job it was")

@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 def sweep(storage: Storage, job_id: str, end: JobEnd) -> None:
     """Delete all that lies under an ended job and that its end does not name; safe to repeat."""
-    kept = {end.tail_key, *end.result_keys, keys.end(job_id)}
+    kept = {end.tail_key, end.grid_key, *end.result_keys, keys.end(job_id)}
     for info in list(storage.list(keys.job(job_id) if end.deleted else keys.outputs(job_id))):
         if info.key not in kept:
             storage.delete(info.key)

@@ -25,6 +25,7 @@ def receipt(
     request = {"prompt": spec.prompt, "model": spec.model, "seed": spec.seed, **params}
     if spec.kind == "edit":
         request |= {"tails": [use.model_dump() for use in spec.tails]} if spec.tails else {"tail_id": spec.tail_id}
+        request |= {"sweep": spec.sweep.model_dump(exclude_none=True, mode="json")} if spec.sweep else {}
     return {
         "request": request,
         "model_hash": spec.model_hash,

@@ -19,6 +19,7 @@ from core.diffusion.files import TailTensors, load_tail, load_tensors, save_tail
 from core.diffusion.requests import EncodePrompt, Report, Routine
 from core.diffusion.sampling import diffusers_scheduler
 from core.diffusion.schedule import Schedule
+from core.diffusion.side_by_side import side_by_side
 from core.errors import InvalidInputError
 from core.images import to_png
 from core.jobs import keys
@@ -26,10 +27,13 @@ from core.jobs.attempts import Attempt
 from core.jobs.claims import Claims
 from core.jobs.ids import job_of
 from core.jobs.records import JobEnd, JobSpec, JobStatus
+from core.models.parameters import EditParams
 from core.models.tail_file import FORMAT_VERSION, TailMetadata
 from core.storage.base import Storage
+from worker.serving.grid import labelled_grid
 from worker.serving.receipts import receipt
 
+CELLS_AT_ONCE = 8  # of a sweep: as many pictures as one edit may have
 log = structlog.get_logger()
 
 
@@ -125,19 +129,30 @@ class EditWork:
         spec = self.attempt.spec
         if spec.edit is None:
             raise InvalidInputError("edit", f"{spec.id} has no parameters")
-        first, *others = tails = [self._tail(tail_id) for tail_id in spec.tail_ids]
-        scales = [spec.edit.tail_scale if use.scale is None else use.scale for use in spec.tails]
+        tails = [self._tail(tail_id) for tail_id in spec.tail_ids]
         self._sha256 = tuple(sha256_of(tail.tail) for tail in tails)
+        source = self._source() if spec.edit.strength is not None else None
+        cells = spec.sweep.cells() if spec.sweep else [{}]
+        edits = [self._sampling(spec, spec.edit, cell, tails, source) for cell in cells]
+        return edits[0] if len(edits) == 1 else _flat(side_by_side(edits, at_once=CELLS_AT_ONCE))
+
+    def _sampling(
+        self, spec: JobSpec, edit: EditParams, cell: dict[str, Any], tails: list[TailTensors], source: Tensor | None
+    ) -> Routine[list[Tensor]]:
+        """Return the sampling of an edit, or of one `cell` of a sweep, which says what differs."""
+        params = edit.model_copy(update={name: cell[name] for name in cell if name in EditParams.model_fields})
+        scales = [params.tail_scale if use.scale is None else use.scale for use in spec.tails]
+        first, *others = tails
         return hiper.edit(
-            prompt=spec.prompt,
+            prompt=cell.get("prompt", spec.prompt),
             tail=first.tail,
-            params=spec.edit.model_copy(update={"tail_scale": scales[0]}) if scales else spec.edit,
+            params=params.model_copy(update={"tail_scale": scales[0]}) if scales else params,
             schedule=self.backbone.schedule,
             latent_shape=self.backbone.latent_shape,
-            seed=spec.seed,
+            seed=cell.get("seed", spec.seed),
             source_tail=first.source_tail,
             source_prompt=self._tail_spec(spec.tail_id).prompt,
-            source=self._source() if spec.edit.strength is not None else None,
+            source=source,
             others=[
                 hiper.OtherTail(tail.tail, scale, tail.source_tail, self._tail_spec(use.id).prompt)
                 for tail, scale, use in zip(others, scales[1:], spec.tails[1:], strict=True)
@@ -145,12 +160,16 @@ class EditWork:
         )
 
     def keep(self, result: list[Tensor]) -> JobEnd:
-        """Write the pictures as PNG files."""
+        """Write the pictures as PNG files, of a sweep also all as one."""
         results = [self.attempt.key(f"{index}.png") for index in range(len(result))]
-        for key, image in zip(results, result, strict=True):
-            self._storage.put(key, to_png(to_image(image)), "image/png")
-        now = self.claims.store.clock.now()
-        return _success(self.attempt, self.backbone, now, *self._sha256, result_keys=tuple(results))
+        pictures = [to_image(image) for image in result]
+        for key, picture in zip(results, pictures, strict=True):
+            self._storage.put(key, to_png(picture), "image/png")
+        named: dict[str, Any] = {"result_keys": tuple(results)}
+        if sweep := self.attempt.spec.sweep:
+            named["grid_key"] = self.attempt.key("grid.png")
+            self._storage.put(named["grid_key"], to_png(labelled_grid(sweep, pictures)), "image/png")
+        return _success(self.attempt, self.backbone, self.claims.store.clock.now(), *self._sha256, **named)
 
     def _tail(self, tail_id: str) -> TailTensors:
         _, end = self.claims.store.tail_end(tail_id)
@@ -169,6 +188,12 @@ class EditWork:
     @property
     def _storage(self) -> Storage:
         return self.claims.store.storage
+
+
+def _flat(routine: Routine[list[list[Tensor]]]) -> Routine[list[Tensor]]:
+    """Return the pictures of all cells in one list."""
+    cells = yield from routine
+    return [image for images in cells for image in images]
 
 
 def _with_its_beginning(learning: Routine[Tensor], prompt: str) -> Routine[TailTensors]:

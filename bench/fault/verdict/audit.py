@@ -115,5 +115,5 @@ def _unneeded(job_id: str, names: list[str], storage: Storage) -> list[str]:
         return [] if keys.spec(job_id) in names else names
     if end.deleted:
         return [name for name in names if name != keys.end(job_id)]
-    kept = {end.tail_key, *end.result_keys}
+    kept = {end.tail_key, end.grid_key, *end.result_keys}
     return [name for name in names if name.startswith(keys.outputs(job_id)) and name not in kept]
