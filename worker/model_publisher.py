@@ -31,6 +31,7 @@ def model_info(backbone: Backbone, location: str) -> ModelInfo:
         sequence_length=backbone.sequence_length,
         width=backbone.width,
         recipes=recipes_for(folder),
+        device=backbone.device.type,
     )
 
 

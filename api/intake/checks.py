@@ -13,6 +13,7 @@ from api.problems import field_errors
 from core.errors import GoneError, InvalidInputError, NotFoundError, PromptTooLongError, QueueFullError, WrongModelError
 from core.jobs.ids import is_tail_id, job_of
 from core.jobs.records import JobEnd, JobKind, JobSpec, JobStatus
+from core.models.exactness import check_exact
 from core.models.info import ModelInfo
 from core.models.parameters import EditParams, PersonalizeParams, Recipe
 from core.services import Services
@@ -50,6 +51,7 @@ def personalize_params(services: Services, info: ModelInfo, fields: PersonalizeF
     name = fields.recipe or info.default_recipe
     recipe = _recipe(info, name).personalize
     params = PersonalizeParams.model_validate(recipe.model_dump() | _sent(fields, PersonalizeParams) | {"recipe": name})
+    check_exact(wanted=params.exact, device=info.device)
     check_limit("steps", params.steps, services.settings.max_steps)
     check_limit("positions", params.positions, info.sequence_length - 3)  # two markers and one token stay
     if params.timestep_low > params.timestep_high:
@@ -63,6 +65,7 @@ def edit_params(services: Services, info: ModelInfo, tail: JobSpec, fields: NewE
     """Return the asked-for recipe's parameters, else how the tail is used, with what was sent in their place."""
     usage = _recipe(info, fields.recipe).edit if fields.recipe else tail_usage(info, tail)
     params = EditParams.model_validate(usage.model_dump() | _sent(fields, EditParams))
+    check_exact(wanted=params.exact, device=info.device)
     check_limit("num_images", params.num_images, services.settings.max_num_images)
     return params
 

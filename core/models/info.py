@@ -19,4 +19,5 @@ class ModelInfo(Record):
     sequence_length: int = Field(description="L, the tokens of a prompt with its padding")
     width: int = Field(description="D")
     recipes: dict[str, Recipe]
+    device: str = Field("cpu", description="what its worker computes on; `exact` holds on the CPU only")
     default_recipe: str = "fast"

@@ -39,6 +39,18 @@ def test_a_receipts_request_posted_again_gives_the_same_pictures(stack: RunningS
     assert one == other
 
 
+def test_a_tails_receipt_posted_again_with_its_picture_gives_the_same_tail_in_any_company(stack: RunningStack) -> None:
+    first = stack.succeeded(stack.personalize(steps=12, exact=True)["id"])
+    request = first["receipt"]["request"]
+    assert request["exact"] is True
+
+    beside = stack.personalize(steps=40)
+    again = stack.succeeded(stack.personalize(**request)["id"])
+
+    assert again["receipt"]["tail_sha256"] == first["receipt"]["tail_sha256"]
+    stack.succeeded(beside["id"])
+
+
 def test_an_edit_that_is_sent_before_its_tail_is_ready_waits_for_it(stack: RunningStack) -> None:
     source = stack.personalize(steps=10)
     edit = stack.edit(tail_id=source["tail_id"], prompt="a sitting dog", num_inference_steps=2)

@@ -27,6 +27,7 @@ from core.jobs.attempts import Attempt
 from core.jobs.claims import Claims
 from core.jobs.ids import job_of
 from core.jobs.records import JobEnd, JobSpec, JobStatus
+from core.models.exactness import check_exact
 from core.models.parameters import EditParams
 from core.models.tail_file import FORMAT_VERSION, TailMetadata
 from core.storage.base import Storage
@@ -49,6 +50,8 @@ class Work(Protocol):
 
 def work_for(attempt: Attempt, backbone: Backbone, claims: Claims) -> Work:
     """Return the work of an attempt on the backbone that its job was accepted for."""
+    params = attempt.spec.personalize or attempt.spec.edit
+    check_exact(wanted=params is not None and params.exact, device=backbone.device.type)
     if attempt.spec.imported:
         return ImportWork(attempt, claims)
     made = PersonalizeWork if attempt.spec.kind == "personalize" else EditWork
