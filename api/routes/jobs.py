@@ -46,7 +46,10 @@ def cancel_job(job_id: JobId, services: Use, request: Request) -> JobView:
     dependencies=[Depends(may("read"))],
     response_class=StreamingResponse,
     responses={
-        200: {"content": {"text/event-stream": {}}, "description": "events `snapshot`, `status` and `progress`"},
+        200: {
+            "content": {"text/event-stream": {}},
+            "description": "`snapshot`, `status`, `progress`, `preview`",
+        },
         204: {"description": "the last event was the job's end: there is nothing more"},
     },
 )

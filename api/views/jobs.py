@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from api.problems import TYPE_PREFIX
 from api.views.links import Links
-from core.jobs.records import JobEnd, JobKind, JobSpec, JobState, JobStatus, Problem
+from core.jobs.records import JobEnd, JobKind, JobSpec, JobState, JobStatus, PreviewRecord, Problem
 from core.models.parameters import TailUse
 
 MAX_RETRY_AFTER_S = 5
@@ -53,6 +53,7 @@ class JobView(BaseModel):
     loss: float | None = None
     position: int | None = Field(None, description="jobs of this kind before it; null unless queued")
     eta_s: float | None = None
+    preview: PreviewRecord | None = Field(None, description="the newest one while it runs, if `previews` asked for it")
     waiting_for: str | None = Field(None, description="what it waits for besides its turn, if anything")
     created_at: datetime
     ended_at: datetime | None = None
@@ -76,6 +77,7 @@ def job_view(state: JobState, links: Links) -> JobView:
         progress=_progress(state),
         position=None if end else live.position,
         eta_s=None if end else live.eta_s,
+        preview=None if end else live.preview,
         ended_at=end.ended_at if end else None,
         error=_error(end.error) if end and end.error else None,
         results=_results(spec, end, links) if end else [],

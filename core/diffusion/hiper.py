@@ -11,6 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from core.diffusion.conditioning import Conditioning
+from core.diffusion.preview import Preview, fit_rgb, is_due, to_rgb
 from core.diffusion.requests import (
     AdamState,
     AdamStep,
@@ -111,15 +112,19 @@ def personalize(
     mean, std = yield EncodeImage(image)
     state, done = _start(conditioning.tail(params.positions), params, seed, checkpoint)
     latents = _latents(mean, std, params, seed)
+    fitted = fit_rgb(image, latents) if params.previews else None
+    preview: Preview | None = None
     bad_steps = 0
     for step in range(done, params.steps):
         timestep = _draw_timestep(params, step, state.rng)
         noise = torch.randn(latents.shape, generator=state.rng, dtype=latents.dtype)
+        noisy_latents = schedule.add_noise(latents, noise, timestep)
         row: LossAndGrad = yield NoiseLoss(
-            schedule.add_noise(latents, noise, timestep),
+            noisy_latents,
             timestep,
             conditioning.with_tail(state.tail),
             schedule.target(latents, noise, timestep),
+            with_prediction=fitted is not None and is_due(step, params.steps),
         )
         bad_steps = 0 if row.finite else bad_steps + 1
         if bad_steps >= MOST_BAD_STEPS:
@@ -128,7 +133,11 @@ def personalize(
             grad = row.grad[-params.positions :]
             tail, adam = yield AdamStep(state.tail, grad, state.adam, _learning_rate(params, step))
             state = Training(tail, adam, state.rng)
-        yield Report(step + 1, params.steps, row.loss if math.isfinite(row.loss) else None, state.checkpoint(step + 1))
+        if fitted is not None and row.prediction is not None and row.finite:
+            x0 = schedule.predict_x0(noisy_latents, row.prediction.to(noisy_latents), timestep)
+            preview = Preview(step + 1, to_rgb(fitted, x0))
+        loss = row.loss if math.isfinite(row.loss) else None
+        yield Report(step + 1, params.steps, loss, state.checkpoint(step + 1), preview)
     return state.tail
 
 

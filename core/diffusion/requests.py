@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, TypeVar
 from torch import Tensor
 
 from core.diffusion.conditioning import Conditioning
+from core.diffusion.preview import Preview
 
 T = TypeVar("T")
 
@@ -38,6 +39,8 @@ class NoiseLoss:
     timestep: int
     conditioning: Conditioning
     target: Tensor
+    with_prediction: bool = False
+    """Whether the model's output is wanted, too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +53,8 @@ class LossAndGrad:
     loss: float
     grad: Tensor
     finite: bool = True
+    prediction: Tensor | None = None
+    """The model's output (C, h, w), if it was asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,13 +102,15 @@ class Report:
     """Tell whoever waits how far the routine is; the engine passes it on and resumes the routine with None at once.
 
     `loss` is finite, for it ends as JSON: ValueError, unless the routine says None in its place.
-    `checkpoint` maps names to CPU tensors that are not written to afterwards (a personalization's state).
+    `checkpoint` maps names to CPU tensors that are not written to afterwards (a personalization's state); `preview` is
+    the newest one, which all later reports repeat, as a reader who is late misses some.
     """
 
     step: int
     steps: int
     loss: float | None = None
     checkpoint: dict[str, Tensor] | None = None
+    preview: Preview | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -133,6 +133,13 @@ class JobEnd(Record):
         )
 
 
+class PreviewRecord(Record):
+    """What the model took a personalization's picture for after a step: a data URI of a few kilobytes."""
+
+    step: int
+    picture: str
+
+
 class LiveRecord(Record):
     """The live record: how far a job is. Best effort; storage decides."""
 
@@ -142,6 +149,7 @@ class LiveRecord(Record):
     steps: int = 0
     loss: float | None = None
     eta_s: float | None = None
+    preview: PreviewRecord | None = None
     position: int | None = Field(None, description="jobs of this kind before it; None unless queued")
 
 

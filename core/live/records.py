@@ -8,7 +8,7 @@ from typing import cast
 
 import redis
 
-from core.jobs.records import JobSpec, JobStatus, LiveRecord
+from core.jobs.records import JobSpec, JobStatus, LiveRecord, PreviewRecord
 from core.live import names
 from core.live.scripts import Scripts
 
@@ -55,7 +55,8 @@ class Records:
         if "status" not in raw:
             return None
         numbers = {name: raw[name] for name in ("attempt", "step", "steps", "loss", "eta_s") if raw.get(name)}
-        record = LiveRecord.model_validate({"status": raw["status"], **numbers})
+        preview = PreviewRecord.model_validate_json(raw["preview"]) if raw.get("preview") else None
+        record = LiveRecord.model_validate({"status": raw["status"], "preview": preview, **numbers})
         if record.status is not JobStatus.QUEUED:
             return record
         ahead = self._client.zrank(names.line_key(raw["line"], spec.model_hash), spec.id)
@@ -67,6 +68,11 @@ class Records:
         pairs = [part for name, value in fields.items() for part in (name, str(value))]
         data = json.dumps(fields | {"attempt": attempt}, allow_nan=False)
         self._scripts.run("progress", _both(job_id), job_id, names.changed_channel(job_id), attempt, data, *pairs)
+
+    def preview(self, job_id: str, attempt: int, preview: PreviewRecord) -> None:
+        """Keep an attempt's newest preview, and tell it as an event; an older attempt's is dropped."""
+        told = (names.changed_channel(job_id), attempt, preview.model_dump_json())
+        self._scripts.run("preview", _both(job_id), job_id, *told)
 
     def end(self, spec: JobSpec, status: JobStatus) -> None:
         """Mark a job as ended; takes it out of every line and tells the worker that may still run it."""

@@ -32,6 +32,7 @@ class PersonalizeParams(Params):
     uniform_share: float = Field(0.0, ge=0, le=1, description="share of the steps that draw from 0..999 instead")
     posterior: Literal["sample", "mean"] = "sample"
     fit: Fit = "crop"
+    previews: bool = Field(False, description="tell up to twenty small pictures of how far it is, as events")
     exact: bool = Field(False, description="pin the batch bucket, so that a repeat is equal bit for bit")
 
 

@@ -57,10 +57,17 @@ def _noise_loss(backbone: Backbone, requests: Sequence[NoiseLoss]) -> list[LossA
         (grad,) = torch.autograd.grad((losses * scale).sum(), sequence)
     grad = (_widen(grad) / scale).cpu()
     losses = losses.detach().cpu()
+    wanted = any(request.with_prediction for request in requests)
+    predictions = prediction.detach().cpu() if wanted else None
     finite = losses.isfinite() & grad.isfinite().flatten(1).all(1)
     return [
-        LossAndGrad(float(loss), row.clone() if good else torch.zeros_like(row), bool(good))
-        for loss, row, good in zip(losses, grad, finite, strict=True)
+        LossAndGrad(
+            float(loss),
+            row.clone() if good else torch.zeros_like(row),
+            bool(good),
+            predictions[i].clone() if predictions is not None and request.with_prediction else None,
+        )
+        for i, (request, loss, row, good) in enumerate(zip(requests, losses, grad, finite, strict=True))
     ]
 
 

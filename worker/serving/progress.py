@@ -8,11 +8,14 @@ import structlog
 from redis.exceptions import RedisError
 
 from core.diffusion.files import save_tensors
+from core.diffusion.preview import Preview
 from core.diffusion.requests import Report
 from core.errors import StorageUnavailableError
 from core.jobs.attempts import Attempt
 from core.jobs.claims import Claims
+from core.jobs.records import PreviewRecord
 from core.storage.base import ObjectMissingError
+from worker.serving.previews import as_data_uri
 
 WRITE_EVERY_S = 1.0
 KEPT_SHARE = 1 / 16  # of the steps: so much is done again at most, and a write's time, however short a job is
@@ -37,6 +40,7 @@ class Progress:
         self._written = float("-inf")
         self._kept = time.monotonic()
         self._kept_step = 0
+        self._shown_step = 0
 
     def note(self, report: Report) -> None:
         """Take in one report."""
@@ -49,12 +53,25 @@ class Progress:
         if now - self._written >= WRITE_EVERY_S or report.step == report.steps:
             self._written = now
             self._write(report, now)
+        if report.preview is not None and report.preview.step != self._shown_step:
+            self._show(report.preview)
         if now - self._kept >= self.checkpoint_s or self._has_come_far(report):
             self.keep_checkpoint()
 
     def _has_come_far(self, report: Report) -> bool:
         """Tell whether too much would be done again; after the last step the result itself is written."""
         return KEPT_SHARE * report.steps <= report.step - self._kept_step and report.step < report.steps
+
+    def _show(self, preview: Preview) -> None:
+        """Tell a preview to those who watch the job."""
+        self._shown_step = preview.step
+        if (picture := as_data_uri(preview)) is None:
+            return
+        try:
+            told = PreviewRecord(step=preview.step, picture=picture)
+            self.claims.store.live.records.preview(self.attempt.spec.id, self.attempt.number, told)
+        except RedisError as error:
+            log.warning("preview.failed", job=self.attempt.spec.id, error=str(error))
 
     def keep_checkpoint(self) -> None:
         """Write the latest checkpoint to storage, if there is a new one."""
