@@ -100,7 +100,7 @@ def test_a_request_that_is_sent_twice_makes_one_tail(api: httpx.Client) -> None:
     assert check(other, 422, "idempotency-conflict")["id"] == first.json()["job_id"]
 
 
-def test_an_import_that_was_cut_off_before_its_end_is_ended_by_its_repetition_or_a_worker(
+def test_an_import_that_was_cut_off_before_its_end_is_ended_by_its_repetition(
     api: httpx.Client, services: Services
 ) -> None:
     key = {"Idempotency-Key": "import-cut-off"}
