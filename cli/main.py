@@ -145,6 +145,7 @@ def edit(
     ] = Path(),
     negative_prompt: Annotated[str | None, typer.Option()] = None,
     tail_scale: Annotated[float | None, typer.Option(help="How strongly the subject is kept.")] = None,
+    strength: Annotated[float | None, typer.Option(help="Start from the tail's picture; 0.3 keeps its layout.")] = None,
     guidance_scale: Annotated[float | None, typer.Option(help="How strongly the prompt is followed.")] = None,
     num_inference_steps: Annotated[int | None, typer.Option("--steps", min=1)] = None,
     seed: Seed = None,
@@ -155,7 +156,7 @@ def edit(
 ) -> None:
     """Make pictures of a learned subject; prints the files, or the job's id with --no-wait."""
     options = {"num_images": num_images, "negative_prompt": negative_prompt, "tail_scale": tail_scale, "seed": seed}
-    options |= {"guidance_scale": guidance_scale, "num_inference_steps": num_inference_steps}
+    options |= {"guidance_scale": guidance_scale, "strength": strength, "num_inference_steps": num_inference_steps}
     with _client(url, key_file) as client:
         folder = writable(out) if wait else out
         job = client.edit(tail, prompt, **options)

@@ -84,6 +84,16 @@ def test_edit_waits_for_the_end_and_saves_pictures_and_receipt(
     assert json.loads(files[2].read_text()) == {"model": "critters"}
 
 
+def test_edit_sends_its_options(url: str, dog: str, api: httpx.Client) -> None:
+    options = ("--strength", "0.4", "--tail-scale", "1.2", "--guidance-scale", "3", "--steps", "9", "--seed", "5")
+
+    sent = tailor("edit", send(dog)["tail_id"], "a sitting dog", "--no-wait", *options)
+
+    parameters = api.get(f"/jobs/{sent.stdout.strip()}").json()["parameters"]
+    names = ("strength", "tail_scale", "guidance_scale", "num_inference_steps")
+    assert [parameters[name] for name in names] == [0.4, 1.2, 3, 9]
+
+
 def test_a_job_that_fails_is_exit_code_1_and_one_line_that_says_why(
     url: str, dog: str, worker: PretendingWorker
 ) -> None:
