@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from core.config import INSTALL_CRITTERS, NoModelError, Settings
 from core.shipped import embedded_model, sample_picture
 
-WORKER_PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "safetensors")
+WORKER_PACKAGES = ("torch", "diffusers", "transformers", "accelerate")
 
 
 class MissingPartError(Exception):

@@ -132,6 +132,6 @@ def test_a_bare_installation_says_in_one_line_what_it_lacks(bare: Path, tmp_path
 
     assert done.returncode == 3
     [line] = done.stderr.splitlines()
-    assert line.startswith("tailor: a worker needs torch, diffusers, transformers, accelerate, safetensors: install")
+    assert line.startswith("tailor: a worker needs torch, diffusers, transformers, accelerate: install")
     assert "tailor-critters" in line
     assert list(tmp_path.iterdir()) == []
