@@ -68,6 +68,7 @@ class Job(View):
     position: int | None = None
     eta_s: float | None = None
     results: list[Result] = Field(default_factory=list)
+    grid: Result | None = None
     error: dict[str, Any] | None = None
     receipt: dict[str, Any] | None = None
 

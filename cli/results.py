@@ -29,6 +29,8 @@ def save_results(client: TailorClient, job: Job, folder: Path) -> list[Path]:
     An edit's pictures are PNGs; a tail is a safetensors file. Raises FolderError when they can't be written after all.
     """
     made = [(folder / f"{job.id}_{result.index}.png", client.download(result.url)) for result in job.results]
+    if job.grid:
+        made.append((folder / f"{job.id}_grid.png", client.download(job.grid.url)))
     if job.kind == "personalize":
         made.append((folder / f"{job.tail_id}.safetensors", client.tail_file(job.tail_id)))
     made.append((folder / f"{job.id}.json", (json.dumps(job.receipt, indent=2) + "\n").encode()))

@@ -114,10 +114,13 @@ class PretendingWorker:
             self._end(attempt, tail_key=key, receipt={"tail_sha256": hashlib.sha256(tail).hexdigest()})
             return
         wanted = attempt.spec.edit.num_images if attempt.spec.edit else 0
+        if attempt.spec.sweep:
+            wanted = attempt.spec.sweep.size
         names = [attempt.key(f"{i}.png") for i in range(wanted)]
         for name in names:
             self.services.storage.put(name, picture("red"), "image/png")
-        self._end(attempt, result_keys=tuple(names), receipt={"model": attempt.spec.model})
+        grid = names[0] if attempt.spec.sweep else None
+        self._end(attempt, result_keys=tuple(names), grid_key=grid, receipt={"model": attempt.spec.model})
 
     def fail(self, attempt: Attempt, detail: str) -> None:
         """End a job as failed."""

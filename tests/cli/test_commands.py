@@ -186,6 +186,21 @@ def test_what_a_job_has_made_can_be_fetched_later(url: str, dog: str, tmp_path: 
     assert "tail_sha256" in json.loads(Path(receipt).read_text())
 
 
+def test_a_sweeps_grid_is_fetched_with_its_pictures(
+    url: str, dog: str, tmp_path: Path, worker: PretendingWorker, api: httpx.Client
+) -> None:
+    learned = send(dog)
+    worker.succeed(worker.take(learned["id"]))
+    fields = {"tail_id": learned["tail_id"], "prompt": "a dog", "sweep": {"seed": [1, 2]}}
+    job_id = api.post("/edit", json=fields).json()["id"]
+    worker.succeed(worker.take(job_id, "edit"))
+
+    files = tailor("fetch", job_id, "-o", str(tmp_path / "swept")).stdout.splitlines()
+
+    assert [Path(line).name.removeprefix(job_id) for line in files] == ["_0.png", "_1.png", "_grid.png", ".json"]
+    assert Path(files[2]).read_bytes() == picture("red")
+
+
 def test_nothing_can_be_fetched_of_a_job_that_failed(
     url: str, dog: str, tmp_path: Path, worker: PretendingWorker
 ) -> None:
