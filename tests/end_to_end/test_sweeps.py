@@ -33,15 +33,3 @@ def test_each_picture_of_a_sweep_is_that_of_its_own_receipt_and_stands_in_the_gr
         grid.getpixel(at) == corner and grid.crop((*at, at[0] + 64, at[1] + 64)).tobytes() == sixth.tobytes()
         for at in places
     )
-
-
-def test_a_sweep_shares_calls(stack: RunningStack, tail: str) -> None:
-    calls, rows = (stack.metric(f"tailor_engine_{name}_total") for name in ("calls", "rows"))
-
-    stack.succeeded(
-        stack.edit(tail_id=tail, prompt="a dog", sweep={"seed": list(range(8))}, num_inference_steps=10)["id"]
-    )
-
-    stack.wait_for(lambda: stack.metric("tailor_engine_rows_total") >= rows + 8 * 20, "the worker's next heartbeat")
-    mean = (stack.metric("tailor_engine_rows_total") - rows) / (stack.metric("tailor_engine_calls_total") - calls)
-    assert mean > 8  # sixteen rows a step; text encoder and decoder come beside them

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
+
 from core.diffusion.requests import EncodePrompt, Report, Request, Routine
 from core.diffusion.side_by_side import side_by_side
+from tests.support.routines import edit, naive_edit
+from worker.engine import Engine
 
 
 def asking(name: str, steps: int) -> Routine[list[object]]:
@@ -54,3 +60,14 @@ def test_a_routine_that_asks_for_nothing_has_its_result_at_once() -> None:
     results, calls, _ = driven(side_by_side([asking("x", 0)], at_once=2))
 
     assert (results, calls) == ([[]], [])
+
+
+def test_in_the_engine_they_share_calls_and_each_is_as_if_alone(engine: Engine, backbone: Any) -> None:
+    edits = [edit(f"a dog number {seed}", seed) for seed in range(4)]
+
+    ticket = engine.submit(side_by_side(edits, at_once=4), backbone=backbone, kind="edit", name="sweep")
+
+    for seed, latents in enumerate(ticket.result(30)):
+        expected = naive_edit(backbone, f"a dog number {seed}", seed)
+        torch.testing.assert_close(latents, expected, rtol=0, atol=1e-9)
+    assert [size for method, size in backbone.calls if method == "predict"] == [8, 8, 8, 8]
