@@ -24,7 +24,7 @@ from api.outbound.connections import resolve
 from api.owners import Owners
 from api.problems import MEDIA_TYPE, ProblemDocument
 from api.readiness import Readiness
-from api.routes import files, health, home, jobs, models, submit, tails, webhooks
+from api.routes import files, health, home, jobs, lists, models, submit, tails, webhooks
 from api.state import AppState, LifespanState
 from api.threads import AllThreads
 from api.versions import VersionPrefix
@@ -61,7 +61,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     problems.install(app)
     app.add_middleware(RequestLog)
     app.add_middleware(VersionPrefix)
-    for routes in (home, submit, jobs, tails, files, models, webhooks, health):
+    for routes in (home, submit, lists, jobs, tails, files, models, webhooks, health):
         app.include_router(routes.router)
     return app
 

@@ -84,6 +84,8 @@ class Settings(BaseSettings):
     max_sweep: int = Field(36, ge=1, description="pictures of one sweep")
     max_tails: int = Field(4, ge=1, le=16, description="of one edit")
     max_tail_bytes: int = Field(2**19, ge=1024, description="a tail's file that is sent; JSON takes 256 KiB at most")
+    max_labels: int = Field(8, ge=0, le=24, description="of a job or a tail")
+    max_label_chars: int = Field(100, ge=1, description="of a label's value; its name has 32 at most")
     max_queued: int = Field(1000, ge=1, description="per kind; beyond it new jobs get 429")
     deadline_s: float = Field(86_400, gt=0, description="a job that has not ended so long after its acceptance fails")
 

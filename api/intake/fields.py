@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.intake.webhook import FORM_EVENTS, WebhookField, form_events_schema
+from core.jobs.lists.labels import Labels
 from core.models.parameters import EditParams, Params, PersonalizeParams, TailUse
 from core.models.sweeps import SEED_LIMIT, Sweep
 
@@ -32,6 +33,7 @@ class NewEdit(EditParams):
     model: str | None = Field(None, description="must be the tail's model, which is the default")
     recipe: str = Field("", description="named settings; those of the tail otherwise", examples=["fast"])
     seed: int | None = Field(None, ge=0, lt=SEED_LIMIT, description="drawn when the job is accepted otherwise")
+    labels: Labels = Field(default_factory=dict)
 
 
 class PersonalizeFields(PersonalizeParams):
@@ -51,6 +53,7 @@ class PersonalizeFields(PersonalizeParams):
     seed: int | None = Field(None, ge=0, lt=SEED_LIMIT, description="drawn when the job is accepted otherwise")
     edits: list[NewEdit] = Field([], description="what to make of the subject at once; in a form, as JSON")
     webhook: WebhookField = None
+    labels: Labels = Field(default_factory=dict)
 
 
 class EditFields(NewEdit):
@@ -75,10 +78,24 @@ class ImportFields(Params):
 
     model_config = _CONFIG
 
+    labels: Labels = Field(default_factory=dict)
     prompt: str | None = Field(None, description="the prompt that it was learned with; the file's own otherwise")
     model: str | None = Field(
         None, description="must be the model that the file names by its hash, which is the default"
     )
+
+
+class LabelChanges(BaseModel):
+    """The body of `PATCH /tails/{id}`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    labels: dict[str, str | None] = Field(description="null removes one", examples=[{"name": "Rex", "old": None}])
+
+
+def label_body() -> dict[str, Any]:
+    """Return OpenAPI's description of the body of `PATCH /tails/{id}`."""
+    return _body({"application/json": {"schema": LabelChanges.model_json_schema()}})
 
 
 def import_body() -> dict[str, Any]:

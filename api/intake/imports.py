@@ -19,6 +19,7 @@ from api.state import AppState
 from core.errors import InvalidInputError, PayloadTooLargeError, WrongModelError
 from core.jobs import keys
 from core.jobs.ids import tail_of
+from core.jobs.lists.labels import check_labels
 from core.jobs.records import ImportedTail, JobEnd, JobSpec
 from core.models.info import ModelInfo
 from core.models.parameters import EditParams
@@ -32,6 +33,7 @@ class Import:
 
     spec: JobSpec
     end: JobEnd
+    labels: dict[str, str]
     replayed: bool
 
 
@@ -60,6 +62,7 @@ def _submit_tail(services: Services, owner: str, body: Body, idempotency_key: st
     spec = JobSpec(
         **accepted_now(services, job_id, request_hash, info, 0),
         owner=owner,
+        labels=check_labels(services.settings, fields.labels),
         kind="personalize",
         prompt=prompt,
         tail_id=tail_of(job_id),
@@ -79,7 +82,7 @@ def _import(services: Services, spec: JobSpec, *, replayed: bool) -> Import:
         end = services.jobs.end(spec.id)
     if end is None:
         raise RuntimeError(f"{spec.id} was ended and has no end")
-    return Import(spec, end, replayed)
+    return Import(spec, end, services.jobs.labels(spec) if replayed else spec.labels, replayed)
 
 
 def _file_bytes(body: Body, limit: int) -> bytes:

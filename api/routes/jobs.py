@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from api.callers import JobId, may
 from api.routes.answers import Inline, shown
 from api.state import State, Use
+from api.views.deletions import DeletionView, deletion_view
 from api.views.jobs import JobView, job_view, retry_after_s
 from api.views.links import Links
 from api.waiting.events import EventFeed, resumes_after_the_end
@@ -17,6 +18,7 @@ from api.waiting.longpoll import wait_for_change, wanted_wait_s
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 Prefer = Annotated[str | None, Header(description="`wait=30`: answer when the status changes", examples=["wait=30"])]
+Purge = Annotated[bool, Query(description="delete it with its pictures, its tail and all else that is stored of it")]
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", description="go on after this event")]
 
 
@@ -36,8 +38,10 @@ async def read_job(
 
 
 @router.delete("/{job_id}", dependencies=[Depends(may("submit"))])
-def cancel_job(job_id: JobId, services: Use, request: Request) -> JobView:
-    """Cancel a job; one that has ended stays as it is."""
+def cancel_job(job_id: JobId, services: Use, request: Request, purge: Purge = False) -> JobView | DeletionView:
+    """Cancel a job; one that has ended stays as it is. With `purge=true` delete it, ended or not."""
+    if purge:
+        return deletion_view(services.jobs.deletion.job(job_id))
     return job_view(services.jobs.cancel(job_id), Links.of(request, services))
 
 

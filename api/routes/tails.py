@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.responses import RedirectResponse
 
 from api.callers import Asking, TailId, may
 from api.intake.bodies import FORM_OVERHEAD, body_reader
-from api.intake.fields import import_body
+from api.intake.checks import parse
+from api.intake.fields import LabelChanges, import_body, label_body
 from api.intake.imports import submit_tail
 from api.intake.parsing import Body
 from api.routes.submit import Key
 from api.state import State, Use, state_of
+from api.views.deletions import DeletionView, deletion_view
 from api.views.links import Links
 from api.views.tails import TailView, tail_url, tail_view
 from core.errors import NotFoundError
+from core.jobs.lists.labels import check_labels
 
+MAX_LABEL_BYTES = 64 * 1024
+Small = Annotated[Body, Depends(body_reader(lambda _: MAX_LABEL_BYTES))]
+Edits = Annotated[Literal["keep", "delete"], Query(description="what becomes of the edits made with it")]
 router = APIRouter(prefix="/tails", tags=["tails"])
 
 
@@ -40,7 +46,7 @@ async def import_tail(
         response.status_code = 200
         response.headers["Idempotency-Replayed"] = "true"
     links = Links.of(request, state.services)
-    return await state.threads.intake.run(tail_view, made.spec, made.end, made.end.status, links)
+    return await state.threads.intake.run(tail_view, made.spec, made.end, made.end.status, made.labels, links)
 
 
 @router.get("/{tail_id}", dependencies=[Depends(may("read"))])
@@ -48,7 +54,17 @@ def read_tail(tail_id: TailId, services: Use, request: Request) -> TailView:
     """Return a tail: what it was learned from, and where its file is once it is ready."""
     spec, end = services.jobs.tail_end(tail_id)
     status = end.status if end else services.jobs.state(spec.id).status
-    return tail_view(spec, end, status, Links.of(request, services))
+    return tail_view(spec, end, status, services.jobs.labels(spec), Links.of(request, services))
+
+
+@router.patch("/{tail_id}", openapi_extra=label_body(), dependencies=[Depends(may("submit"))])
+def label_tail(body: Small, tail_id: TailId, services: Use, request: Request) -> TailView:
+    """Change a tail's labels: those that are named are set, or with null removed; the others stay (RFC 7396)."""
+    changes = parse(LabelChanges, body).labels
+    spec = services.jobs.tail_end(tail_id)[0]
+    labels = services.jobs.labels(spec) | changes
+    services.jobs.relabel(spec, check_labels(services.settings, {k: v for k, v in labels.items() if v is not None}))
+    return read_tail(tail_id, services, request)
 
 
 @router.get("/{tail_id}/file", status_code=307, response_class=RedirectResponse, dependencies=[Depends(may("read"))])
@@ -60,7 +76,10 @@ def read_tail_file(tail_id: TailId, services: Use, request: Request) -> Redirect
     return RedirectResponse(tail_url(spec, end.tail_key, Links.of(request, services)))
 
 
-@router.delete("/{tail_id}", status_code=204, dependencies=[Depends(may("submit"))])
-def delete_tail(tail_id: TailId, services: Use) -> None:
-    """Delete a tail with all bytes of its personalization, the source picture included. What edits made of it stays."""
-    services.jobs.delete_tail(tail_id)
+@router.delete("/{tail_id}", dependencies=[Depends(may("submit"))])
+def delete_tail(tail_id: TailId, services: Use, caller: Asking, edits: Edits = "keep") -> DeletionView:
+    """Delete a tail with all bytes of its personalization, the source picture included; the edits only if asked to."""
+    deleted = services.jobs.deletion.tail(tail_id)
+    if edits == "delete":
+        deleted.add(services.jobs.deletion.edits(caller.owner, tail_id))
+    return deletion_view(deleted)

@@ -45,6 +45,7 @@ class JobView(BaseModel):
     model: str
     prompt: str
     seed: int
+    labels: dict[str, str] = Field({}, examples=[{"name": "Rex"}])
     parameters: dict[str, Any] = Field(description="all parameters, those of the recipe included")
     attempt: int = 0
     step: int = 0
@@ -69,7 +70,9 @@ def job_view(state: JobState, links: Links) -> JobView:
     spec, live, end = state.spec, state.live, state.end
     parameters = spec.personalize or spec.edit
     return JobView(
-        **spec.model_dump(include={"id", "kind", "tail_id", "tails", "model", "prompt", "seed", "created_at"}),
+        **spec.model_dump(
+            include={"id", "kind", "tail_id", "tails", "model", "prompt", "seed", "labels", "created_at"}
+        ),
         **live.model_dump(include={"attempt", "step", "steps", "loss"}),
         status=state.status,
         waiting_for=state.waiting_for,

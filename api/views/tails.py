@@ -20,6 +20,7 @@ class TailView(BaseModel):
     model_hash: str
     prompt: str
     imported: bool = Field(False, description="whether it was not learned here but came as a file")
+    labels: dict[str, str] = Field({}, examples=[{"name": "Rex"}])
     positions: int | None = Field(None, description="n, the vectors of the tail")
     created_at: datetime
     sha256: str | None = None
@@ -27,7 +28,7 @@ class TailView(BaseModel):
     expires_at: datetime | None = None
 
 
-def tail_view(spec: JobSpec, end: JobEnd | None, status: JobStatus, links: Links) -> TailView:
+def tail_view(spec: JobSpec, end: JobEnd | None, status: JobStatus, labels: dict[str, str], links: Links) -> TailView:
     """Return what a client sees of a tail."""
     view = TailView(
         **spec.model_dump(include={"model", "model_hash", "prompt", "created_at"}),
@@ -35,6 +36,7 @@ def tail_view(spec: JobSpec, end: JobEnd | None, status: JobStatus, links: Links
         job_id=spec.id,
         status=status,
         imported=spec.imported is not None,
+        labels=labels,
         positions=spec.positions,
     )
     if end is None or end.tail_key is None:

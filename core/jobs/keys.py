@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 OPEN_MARKERS = "open/"
 DOUBTS = "doubts/"
@@ -76,6 +76,16 @@ def open_marker(job_id: str, created_at: datetime) -> str:
 def marked_job(marker: str) -> str:
     """Return the job that a marker is for."""
     return marker.rpartition("-")[2]
+
+
+def marked_minute(marker: str) -> datetime:
+    """Return the minute in which a marker's job was accepted."""
+    return datetime.strptime(marker.removeprefix(OPEN_MARKERS).partition("-")[0], "%Y%m%dT%H%M").replace(tzinfo=UTC)
+
+
+def labels(job_id: str) -> str:
+    """Return the key of the labels that a tail got after its job was accepted."""
+    return f"jobs/{job_id}/labels.json"
 
 
 def doubt(job_id: str) -> str:

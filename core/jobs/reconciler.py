@@ -18,6 +18,7 @@ from core.jobs.adoption import Adoption
 from core.jobs.attempts import read_attempts
 from core.jobs.claims import line_after
 from core.jobs.doubts import Doubts
+from core.jobs.lists.backfill import Backfill
 from core.jobs.records import KINDS, JobSpec
 from core.jobs.store import JobStore
 from core.jobs.sweep import doubt
@@ -48,6 +49,7 @@ class Reconciler:
         self._adoption = Adoption(store, self._guarded)
         self._doubts = Doubts(store)
         self._deliveries = DeliveryUpkeep(store)
+        self._backfill = Backfill(store, self._guarded)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._clock_check = Pace(CLOCK_EVERY_S)
@@ -106,6 +108,7 @@ class Reconciler:
             self._guarded(tail_id, partial(self.store.settling.go_on, tail_id))
         self._doubts.go_on()
         self._deliveries.go_on(memory_lost=watch.memory_lost)
+        self._backfill.go_on()
         self._nudge()
 
     def _warn_of_eviction(self) -> None:

@@ -68,6 +68,7 @@ class JobSpec(Record):
     picture_key: str | None = Field(None, description="the source picture, as the backbone will see it")
     edits: tuple[JobSpec, ...] = Field((), description="accepted with it: they become jobs before it is made known")
     webhook: Webhook | None = Field(None, description="who is told of its end")
+    labels: dict[str, str] = Field(default_factory=dict, description="set by the client")
     request_hash: str = Field("", description="SHA-256 of the canonical fields and the picture, for Idempotency-Key")
 
     @property
@@ -116,6 +117,7 @@ class JobEnd(Record):
     receipt: dict[str, Any] = Field(default_factory=dict)
     deleted: bool = Field(False, description="a tombstone: the job was deleted with all its bytes")
     owner: str = Field(DEFAULT_OWNER, description="a tombstone's: whose job it was")
+    expired: bool = Field(False, description="of a tombstone: its time was over; nobody asked for it")
 
     @classmethod
     def of_import(cls, spec: JobSpec, now: datetime, *, attempt: int = 0) -> JobEnd:

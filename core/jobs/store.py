@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
@@ -15,6 +16,8 @@ from core.errors import GoneError, NotFoundError, StorageUnavailableError
 from core.jobs import keys
 from core.jobs.attempts import AttemptHistory, read_attempts
 from core.jobs.ids import job_of
+from core.jobs.keeping.deletion import Deletion
+from core.jobs.lists.lists import JobLists
 from core.jobs.nudges import Nudges
 from core.jobs.records import (
     DEFAULT_OWNER,
@@ -49,6 +52,8 @@ class JobStore:
         self.clock = clock
         self.settling = Settling(self)
         self.deliveries = Deliveries(self)
+        self.lists = JobLists(self)
+        self.deletion = Deletion(self)
         self._owed: dict[str, JobSpec] = {}  # by id: jobs of which Redis has not heard something, as it was away
         self._cached_spec = lru_cache(maxsize=4096)(self._read_spec)  # a spec never changes
 
@@ -67,14 +72,16 @@ class JobStore:
         marker = keys.open_marker(spec.id, spec.created_at)
         with nothing_left(self.storage, spec, shared_id=shared_id):
             self.storage.put(marker, b"")
-            if sent is not None and spec.input_key:
-                kind = "image/png" if spec.picture_key else "application/octet-stream"
-                self.storage.put(spec.input_key, sent, kind)
+            with self.lists.entering(spec):
+                if sent is not None and spec.input_key:
+                    kind = "image/png" if spec.picture_key else "application/octet-stream"
+                    self.storage.put(spec.input_key, sent, kind)
             if self.storage.create(keys.spec(spec.id), spec.model_dump_json().encode(), "application/json"):
                 return spec, True
         stored = self.spec(spec.id)
         if spec.input_key and spec.input_key != stored.input_key:
             self.storage.delete(spec.input_key)
+        self.lists.leave_out(spec, stored)
         if self.end(spec.id) or marker != keys.open_marker(stored.id, stored.created_at):
             self.storage.delete(marker)
         return stored, False
@@ -158,7 +165,8 @@ class JobStore:
     def _refuse_deleted(self, job_id: str) -> JobEnd | None:
         end = self.end(job_id)
         if end and end.deleted:
-            raise GoneError(f"{job_id} was deleted", id=job_id)
+            how = "expired and was deleted" if end.expired else "was deleted"
+            raise GoneError(f"{job_id} {how}", id=job_id)
         return end
 
     def end(self, job_id: str) -> JobEnd | None:
@@ -208,6 +216,20 @@ class JobStore:
         if spec.kind != "personalize":
             raise NotFoundError(f"there is no tail {tail_id}", id=tail_id)
         return spec, self._refuse_deleted(spec.id)
+
+    def labels(self, spec: JobSpec) -> dict[str, str]:
+        """Return the labels that a tail has now, by the spec of its personalization."""
+        try:
+            stored: dict[str, str] = json.loads(self.storage.get(keys.labels(spec.id)))
+        except ObjectMissingError:
+            return spec.labels
+        return stored
+
+    def relabel(self, spec: JobSpec, labels: dict[str, str]) -> None:
+        """Give a tail other labels, by the spec of its personalization."""
+        self.storage.put(keys.labels(spec.id), json.dumps(labels).encode(), "application/json")
+        self.lists.note_labels(spec)
+        self.sweep_if_ended(spec)  # it may have been deleted meanwhile
 
     def queued(self, kind: JobKind) -> int:
         """Return how many jobs of a kind wait for a slot, or for their tail; 0 when Redis is away."""
@@ -270,6 +292,8 @@ class JobStore:
             return  # the open marker stays, so that somebody comes back to it
         if not (end.status is JobStatus.SUCCEEDED and end.attempt == 1 and spec.kind == "edit"):
             sweep(self.storage, spec.id, end)  # an edit's first attempt leaves nothing beside its pictures
+        if not end.deleted:
+            self.lists.note_end(spec, end)
         self.storage.delete(keys.open_marker(spec.id, spec.created_at))
         with suppress(RedisError):  # somebody does it all again then
             self.live.open_jobs.closed(spec.id)
@@ -279,24 +303,8 @@ class JobStore:
         if end := self.end(spec.id):
             sweep(self.storage, spec.id, end)
 
-    def delete_tail(self, tail_id: str) -> None:
-        """Delete a tail with all bytes of its personalization. Idempotent.
-
-        Its end is replaced by a tombstone, which no attempt that may still run can undo.
-        """
-        job_id = job_of(tail_id)
-        owner = self.owner(job_id)
-        tombstone = JobEnd(
-            job_id=job_id, status=JobStatus.CANCELED, ended_at=self.clock.now(), deleted=True, owner=owner
-        )
-        try:
-            if self.tail_end(tail_id)[1] is None:
-                self.cancel(job_id)
-        except GoneError:
-            log.info("tail.deleted_again", job=job_id)  # the first time may have been cut off before its last byte
-        else:
-            self.storage.put(keys.end(job_id), tombstone.model_dump_json().encode(), "application/json")
-        sweep(self.storage, job_id, tombstone)
+    def forget_spec(self) -> None:
+        """Forget all specs that were read, as one was deleted."""
         self._cached_spec.cache_clear()
 
     def forget(self, job_id: str) -> None:

@@ -9,22 +9,27 @@ import structlog
 
 from core.errors import StorageUnavailableError
 from core.jobs import keys
+from core.jobs.lists.entries import accepted_keys
 from core.jobs.records import JobEnd, JobSpec
-from core.storage.base import Storage
+from core.storage.base import ObjectInfo, Storage
 from core.webhooks import keys as webhook_keys
 
 log = structlog.get_logger()
 
 
-def sweep(storage: Storage, job_id: str, end: JobEnd) -> None:
-    """Delete all that lies under an ended job and that its end does not name; safe to repeat."""
+def sweep(storage: Storage, job_id: str, end: JobEnd) -> list[ObjectInfo]:
+    """Delete all that lies under an ended job and that its end does not name; safe to repeat. Returns what went.
+
+    Of a deleted job the spec goes last: as long as it is there, its entries in lists can be found.
+    """
     kept = {end.tail_key, end.grid_key, *end.result_keys, keys.end(job_id)}
-    for info in list(storage.list(keys.job(job_id) if end.deleted else keys.outputs(job_id))):
-        if info.key not in kept:
-            storage.delete(info.key)
+    found = list(storage.list(keys.job(job_id) if end.deleted else keys.outputs(job_id)))
     if end.deleted:
-        for info in list(storage.list(webhook_keys.due_of(job_id))):
-            storage.delete(info.key)
+        found += storage.list(webhook_keys.due_of(job_id))
+    going = sorted((info for info in found if info.key not in kept), key=lambda info: info.key == keys.spec(job_id))
+    for info in going:
+        storage.delete(info.key)
+    return going
 
 
 def doubt(storage: Storage, job_id: str) -> None:
@@ -49,7 +54,8 @@ def nothing_left(storage: Storage, spec: JobSpec, *, shared_id: bool) -> Iterato
 def _take_back(storage: Storage, spec: JobSpec) -> None:
     """Delete the marker first, lest the job be adopted: it may have been written although its answer was lost."""
     try:
-        for key in filter(None, (keys.open_marker(spec.id, spec.created_at), spec.input_key, keys.spec(spec.id))):
+        written = (keys.open_marker(spec.id, spec.created_at), spec.input_key, keys.spec(spec.id))
+        for key in filter(None, (*written, *accepted_keys(spec))):
             storage.delete(key)
     except StorageUnavailableError as error:
         log.warning("job.refused.left_behind", job=spec.id, error=error.detail)

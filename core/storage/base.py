@@ -50,6 +50,13 @@ class Storage(Protocol):
         It may read all of them before it yields the first: not every S3 server lists in order.
         """
 
+    def scan(self, prefix: str, *, after: str = "") -> Iterator[ObjectInfo]:
+        """Yield the objects whose keys begin with `prefix` and come after `after`, in order; reads what is taken.
+
+        Only for prefixes whose keys all have the same number of segments, each of the same form: those every server
+        lists in order.
+        """
+
     def delete(self, key: str) -> None:
         """Delete an object; deleting what is not there is no error."""
 

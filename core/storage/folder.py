@@ -74,6 +74,12 @@ class FolderStorage:
             self._check_mounted()
             yield from self._walk(self._root / folder, prefix)
 
+    def scan(self, prefix: str, *, after: str = "") -> Iterator[ObjectInfo]:
+        folder = check_prefix(prefix).rpartition("/")[0]
+        with _store_errors():
+            self._check_mounted()
+            yield from self._walk(self._root / folder, prefix, check_prefix(after))
+
     def delete(self, key: str) -> None:
         path = self._path(key)
         with _store_errors():
@@ -151,7 +157,7 @@ class FolderStorage:
                 return  # not empty, or another thread was first
             folder = folder.parent
 
-    def _walk(self, folder: Path, prefix: str) -> Iterator[ObjectInfo]:
+    def _walk(self, folder: Path, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
         """Yield in key order: a folder sorts as its name with a slash, as its keys have it."""
         try:
             entries = {f"{e.name}/" if e.is_dir(follow_symlinks=False) else e.name: e for e in os.scandir(folder)}
@@ -163,9 +169,11 @@ class FolderStorage:
             if entry.is_symlink() or path == self._temporary:
                 continue
             if name.endswith("/"):
-                if f"{key}/".startswith(prefix) or prefix.startswith(f"{key}/"):
-                    yield from self._walk(path, prefix)
-            elif key.startswith(prefix):
+                within = f"{key}/"
+                is_past = within < after and not after.startswith(within)
+                if not is_past and (within.startswith(prefix) or prefix.startswith(within)):
+                    yield from self._walk(path, prefix, after)
+            elif key.startswith(prefix) and key > after:
                 with suppress(FileNotFoundError):
                     yield self._info(path)
 

@@ -106,7 +106,11 @@ class S3Storage:
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         # All pages before the first object: not every vendor's pages are in key order (SeaweedFS lists a/b before a-b).
-        yield from sorted(self._pages(self._prefix + check_prefix(prefix)), key=lambda found: found.key)
+        yield from sorted(self._pages(check_prefix(prefix)), key=lambda found: found.key)
+
+    def scan(self, prefix: str, *, after: str = "") -> Iterator[ObjectInfo]:
+        start = {"StartAfter": self._prefix + check_prefix(after)} if after else {}
+        yield from self._pages(check_prefix(prefix), **start)
 
     def delete(self, key: str) -> None:
         target = self._target(key)
@@ -142,11 +146,10 @@ class S3Storage:
             raise
         return bool(found["Metadata"].get("writer") == writer)
 
-    def _pages(self, whole_prefix: str) -> Iterator[ObjectInfo]:
+    def _pages(self, prefix: str, **more: str) -> Iterator[ObjectInfo]:
+        asked = {"Bucket": self._bucket, "Prefix": self._prefix + prefix, **more}
         with _store_errors():
-            for page in self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=whole_prefix
-            ):
+            for page in self._client.get_paginator("list_objects_v2").paginate(**asked):
                 for found in page.get("Contents", []):
                     yield ObjectInfo(found["Key"].removeprefix(self._prefix), found["Size"], found["LastModified"])
 

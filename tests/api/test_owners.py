@@ -42,9 +42,11 @@ def told(answer: httpx.Response, id_: str) -> tuple[int, str]:
         ("GET", "/jobs/{job}"),
         ("GET", "/jobs/{job}/events"),
         ("DELETE", "/jobs/{job}"),
+        ("DELETE", "/jobs/{job}?purge=true"),
         ("GET", "/tails/{tail}"),
         ("GET", "/tails/{tail}/file"),
         ("DELETE", "/tails/{tail}"),
+        ("DELETE", "/tails/{tail}?edits=delete"),
     ],
 )
 def test_anothers_job_and_tail_are_as_unknown_as_those_that_never_were(
@@ -64,6 +66,13 @@ def test_anothers_job_and_tail_are_as_unknown_as_those_that_never_were(
     assert services.storage.head(end.tail_key) is not None
 
 
+def test_lists_show_nobody_what_is_anothers(api: httpx.Client, foreign: str) -> None:
+    own = personalize(api).json()["id"]
+    shown = [item["id"] for item in api.get("/jobs", params={"limit": 2}).json()["items"]]
+    tails = [item["job_id"] for item in api.get("/tails", params={"limit": 2}).json()["items"]]
+    assert (shown[0], foreign in shown, tails[0], foreign in tails) == (own, False, own, False)
+
+
 def test_an_edit_with_anothers_tail_is_refused_as_with_one_that_never_was(api: httpx.Client, foreign: str) -> None:
     never = new_job_id()
     answers = [told(edit(api, tail_of(job)), tail_of(job)) for job in (foreign, never)]
@@ -74,7 +83,7 @@ def test_an_edit_with_anothers_tail_is_refused_as_with_one_that_never_was(api: h
 def test_what_another_has_deleted_is_not_found_rather_than_gone(
     api: httpx.Client, services: Services, foreign: str
 ) -> None:
-    services.jobs.delete_tail(tail_of(foreign))
+    services.jobs.deletion.tail(tail_of(foreign))
     assert services.jobs.owner(foreign) == "somebody else"
     for path in (f"/jobs/{foreign}", f"/tails/{tail_of(foreign)}"):
         assert (path, api.get(path).status_code) == (path, 404)
@@ -82,7 +91,7 @@ def test_what_another_has_deleted_is_not_found_rather_than_gone(
 
 def test_a_tombstone_of_the_last_version_belongs_to_the_default_owner(api: httpx.Client, services: Services) -> None:
     tail_id = personalize(api).json()["tail_id"]
-    services.jobs.delete_tail(tail_id)
+    services.jobs.deletion.tail(tail_id)
     tombstone = services.jobs.end(job_of(tail_id))
     assert tombstone is not None
     without = tombstone.model_dump_json(exclude={"owner"})

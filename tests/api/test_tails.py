@@ -48,7 +48,7 @@ def test_a_deleted_tail_leaves_no_byte_and_is_gone_ever_after(
     api: httpx.Client, services: Services, tail: dict[str, str]
 ) -> None:
     picture_key = input_key(services, tail["job_id"])
-    assert [api.delete(f"/tails/{tail['id']}").status_code for _ in "ab"] == [204, 204]
+    assert [api.delete(f"/tails/{tail['id']}").status_code for _ in "ab"] == [200, 200]
     assert services.storage.head(picture_key) is None
     tombstone = keys.end(tail["job_id"])
     assert [info.key for info in services.storage.list(keys.job(tail["job_id"]))] == [tombstone]

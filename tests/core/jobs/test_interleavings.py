@@ -14,6 +14,7 @@ import pytest
 from core.jobs import doubts, keys
 from core.jobs.attempts import Attempt
 from core.jobs.ids import new_job_id
+from core.jobs.lists.entries import of_kind
 from core.jobs.records import JobEnd, JobSpec, JobStatus
 from core.live.names import LINES
 from tests.support.interrupted_storage import Point, die_at, stopped_at
@@ -26,6 +27,8 @@ ACCEPTED = Point("create", "/job.json", after=True)
 WHERE_THE_API_DIES = [
     Point("put", "open/"),
     Point("put", "open/", after=True),
+    Point("put", "lists/"),
+    Point("put", "lists/", after=True),
     Point("put", "/input-", after=True),
     Point("create", "/job.json"),
 ]
@@ -43,6 +46,8 @@ WHERE_AN_ACCEPTED_JOB_IS_DROPPED = [
     Point("create", "/end.json", after=True),
     Point("delete", "/checkpoint-00000010"),
     Point("delete", "/checkpoint-00000010", after=True),
+    Point("put", ".ended-"),
+    Point("put", ".ended-", after=True),
     Point("delete", "open/"),
     Point("delete", "open/", after=True),
 ]
@@ -55,6 +60,7 @@ WHERE_A_WORKER_STANDS_STILL = [
     Point("put", "/tail.safetensors", after=True),
     Point("create", "/end.json"),
     Point("create", "/end.json", after=True),
+    Point("put", ".ended-"),
     Point("delete", "open/"),
 ]
 
@@ -109,6 +115,7 @@ class Mender:
             assert end is not None
             assert end == firsts.get(spec.id, end)
             assert self._kept(spec) == self._wanted(spec, end)
+            assert self._listed(spec) == ([] if end.deleted else [end.status])
             assert end.deleted or self.life.status(spec) is end.status
         assert self.life.open_jobs() == set()
         assert [self.life.live.lines.length(line) for line in LINES] == [0] * len(LINES)
@@ -124,6 +131,10 @@ class Mender:
         found = {info.key for info in self.life.storage.list(keys.job(spec.id))}
         end = self.life.store.end(spec.id)
         return found if end and end.deleted else {key for key in found if "/attempts/" not in key}
+
+    def _listed(self, spec: JobSpec) -> list[JobStatus | None]:
+        found = self.life.store.lists.read([of_kind(spec.owner, spec.kind)])
+        return [entry.status for entry in found if entry.job_id == spec.id]
 
     @staticmethod
     def _wanted(spec: JobSpec, end: JobEnd) -> set[str]:
@@ -248,7 +259,12 @@ def test_a_cancellation_whose_process_dies_is_whole_or_was_none(life: Life, mend
 
 @pytest.mark.parametrize(
     "point",
-    [Point("put", "/checkpoint-00000005"), Point("put", "/tail.safetensors"), Point("create", "/end.json")],
+    [
+        Point("put", "/checkpoint-00000005"),
+        Point("put", "/tail.safetensors"),
+        Point("create", "/end.json"),
+        Point("put", ".ended-"),
+    ],
     ids=str,
 )
 def test_what_a_worker_writes_after_a_deletion_is_swept_by_it(life: Life, mender: Mender, point: Point) -> None:
@@ -256,7 +272,7 @@ def test_what_a_worker_writes_after_a_deletion_is_swept_by_it(life: Life, mender
     submit(life, spec)
 
     with stopped_at(life, point, take_and_work):
-        life.store.delete_tail(spec.tail_id)
+        life.store.deletion.tail(spec.tail_id)
 
     mender.put_right(spec)
 
@@ -269,7 +285,7 @@ def test_a_checkpoint_written_after_a_deletion_by_a_worker_that_then_dies_is_swe
     submit(life, spec)
     attempt = take(life)
     assert attempt is not None
-    life.store.delete_tail(spec.tail_id)
+    life.store.deletion.tail(spec.tail_id)
 
     die_at(life, Point("put", "/checkpoint-00000005", after=True), lambda own: work(own, attempt))
 
@@ -281,7 +297,7 @@ def test_a_job_that_is_handed_back_after_its_deletion_leaves_no_marker(life: Lif
     submit(life, spec)
     attempt = take(life)
     assert attempt is not None
-    life.store.delete_tail(spec.tail_id)
+    life.store.deletion.tail(spec.tail_id)
 
     life.claims().hand_back(attempt)
 
@@ -294,8 +310,8 @@ def test_a_deletion_whose_process_dies_can_be_sent_again(life: Life, mender: Men
     submit(life, spec)
     take_and_work(life)
 
-    die_at(life, point, lambda own: own.store.delete_tail(spec.tail_id))
-    life.process().store.delete_tail(spec.tail_id)
+    die_at(life, point, lambda own: own.store.deletion.tail(spec.tail_id))
+    life.process().store.deletion.tail(spec.tail_id)
 
     assert {info.key for info in life.storage.list(keys.job(spec.id))} == {keys.end(spec.id)}
     mender.put_right()
@@ -355,7 +371,7 @@ def test_an_edit_that_looks_for_its_tail_just_as_that_is_deleted_fails(life: Lif
     look = Point("get", keys.end(source.id), after=after)
 
     with stopped_at(life, look, lambda own: submit(own, edit)):
-        life.process().store.delete_tail(source.tail_id)
+        life.process().store.deletion.tail(source.tail_id)
 
     mender.put_right(source, edit)
     assert life.status(edit) is JobStatus.FAILED

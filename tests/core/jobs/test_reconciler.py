@@ -125,7 +125,7 @@ def test_a_waiting_edit_is_released_although_nobody_was_there_when_its_tail_ende
 def test_a_waiting_edit_whose_tail_was_deleted_fails(life: Life) -> None:
     source = life.accept(life.personalization())
     edit = life.accept(life.edit(source))
-    life.store.delete_tail(source.tail_id)
+    life.store.deletion.tail(source.tail_id)
 
     life.reconciler.run_once()
 

@@ -69,7 +69,7 @@ def test_it_fails_when_one_of_them_was_deleted_before_the_other_is_there(life: L
     one, other = (life.accept(life.personalization()) for _ in range(2))
     succeeds(life, one)
     edit = edit_of(life, one, other)
-    life.store.delete_tail(one.tail_id)
+    life.store.deletion.tail(one.tail_id)
 
     succeeds(life, other)
 

@@ -9,6 +9,7 @@ from core.clock import utc_now
 from core.errors import GoneError, NotFoundError, StorageUnavailableError
 from core.jobs import keys
 from core.jobs.ids import new_job_id, tail_of
+from core.jobs.lists.entries import accepted_keys
 from core.jobs.records import JobEnd, JobSpec, JobStatus
 from tests.support.flaky_storage import FlakyStorage
 from tests.support.job_life import Life
@@ -49,12 +50,16 @@ def with_picture(life: Life) -> JobSpec:
     return spec.model_copy(update={"picture_key": keys.picture(spec.id, "0" * 64)})
 
 
+def own_keys(spec: JobSpec) -> list[str]:
+    return [keys.open_marker(spec.id, spec.created_at), str(spec.picture_key), keys.spec(spec.id)]
+
+
 def everything(life: Life) -> list[str]:
     return [info.key for info in life.storage.list("")]
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["not-written", "answer-lost"])
-@pytest.mark.parametrize("refused", ["open/", "input-", "job.json"])
+@pytest.mark.parametrize("refused", ["open/", "lists/", "input-", "job.json"])
 def test_a_request_that_storage_refuses_leaves_nothing_behind(life: Life, refused: str, after: bool) -> None:
     def fails(call: str, key: str) -> bool:
         return call in ("put", "create") and refused in key
@@ -74,9 +79,7 @@ def test_when_the_marker_of_a_refused_request_stays_the_job_stays_with_it(life: 
     with pytest.raises(StorageUnavailableError, match="lost"):
         life.with_storage(away).store.accept(spec, b"a picture", shared_id=False)
 
-    assert everything(life) == sorted(
-        [keys.open_marker(spec.id, spec.created_at), str(spec.picture_key), keys.spec(spec.id)]
-    )
+    assert everything(life) == sorted([*accepted_keys(spec), *own_keys(spec)])
 
 
 def test_a_refused_request_takes_nothing_from_another_one_with_its_id(life: Life) -> None:
@@ -91,9 +94,7 @@ def test_a_refused_request_takes_nothing_from_another_one_with_its_id(life: Life
     with pytest.raises(StorageUnavailableError):
         life.with_storage(FlakyStorage(life.storage, fails=fails)).store.accept(spec, b"a picture", shared_id=True)
 
-    assert everything(life) == sorted(
-        [keys.open_marker(spec.id, spec.created_at), str(spec.picture_key), keys.spec(spec.id)]
-    )
+    assert everything(life) == sorted([*accepted_keys(spec), *own_keys(spec)])
 
 
 def test_replaying_an_ended_job_leaves_no_open_marker(life: Life) -> None:
@@ -207,8 +208,8 @@ def test_a_deleted_tail_leaves_no_byte_but_its_tombstone(life: Life) -> None:
     assert attempt is not None
     life.store.finish(spec, life.success(attempt))
 
-    life.store.delete_tail(tail_of(spec.id))
-    life.store.delete_tail(tail_of(spec.id))
+    life.store.deletion.tail(tail_of(spec.id))
+    life.store.deletion.tail(tail_of(spec.id))
 
     assert [info.key for info in life.storage.list(f"jobs/{spec.id}/")] == [f"jobs/{spec.id}/end.json"]
     assert b"a standing dog" not in life.storage.get(f"jobs/{spec.id}/end.json")
@@ -223,7 +224,7 @@ def test_a_process_that_knew_a_tail_hears_of_its_deletion(life: Life) -> None:
     other = life.process()
     other.store.tail_end(spec.tail_id)
 
-    life.store.delete_tail(spec.tail_id)
+    life.store.deletion.tail(spec.tail_id)
 
     with pytest.raises(GoneError):
         other.store.tail_end(spec.tail_id)
@@ -233,7 +234,7 @@ def test_a_zombie_cannot_bring_a_deleted_tail_back(life: Life) -> None:
     spec = life.accept(life.personalization())
     attempt = life.claims().take("personalize")
     assert attempt is not None
-    life.store.delete_tail(spec.tail_id)
+    life.store.deletion.tail(spec.tail_id)
 
     life.store.finish(spec, life.success(attempt))
 
@@ -291,7 +292,7 @@ def test_a_checkpoint_that_lands_after_the_deletion_is_swept_by_its_own_attempt(
     claims = life.claims()
     attempt = claims.take("personalize")
     assert attempt is not None
-    life.store.delete_tail(spec.tail_id)
+    life.store.deletion.tail(spec.tail_id)
     claims.checkpoints.save(attempt, 10, b"state")
     tombstone = life.store.end(spec.id)
     assert tombstone is not None

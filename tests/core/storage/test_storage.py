@@ -132,6 +132,20 @@ def test_list_gives_the_keys_of_a_prefix_in_their_order(storage: Storage) -> Non
     assert keys(storage, "nothing/") == []
 
 
+def test_a_scan_goes_on_behind_any_key_in_order_over_folders_and_pages(storage: Storage) -> None:
+    names = [f"lists/a/{hour:03}/{number:03}-x.{fact}" for hour in range(3) for number in range(200) for fact in "ab"]
+    with ThreadPoolExecutor(32) as pool:
+        list(pool.map(lambda name: storage.put(name, b""), reversed(names)))
+    storage.put("lists/b/000/000-x.a", b"")
+
+    assert [info.key for info in storage.scan("lists/a/")] == names
+    for first in (0, 1, 399, 400, 1150, 1199):
+        assert [info.key for info in storage.scan("lists/a/", after=names[first])] == names[first + 1 :]
+    assert [info.key for info in storage.scan("lists/a/001/007-x.")] == names[414:416]
+    assert [info.key for info in storage.scan("lists/a/", after="lists/a/001/007-x.~")] == names[416:]
+    assert list(storage.scan("lists/c/")) == []
+
+
 def test_more_keys_than_one_page_holds_are_listed_and_deleted(storage: Storage) -> None:
     names = [f"many/{number:04}" for number in range(1003)]
     with ThreadPoolExecutor(32) as pool:

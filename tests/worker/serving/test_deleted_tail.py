@@ -74,7 +74,7 @@ def test_an_edit_whose_tail_is_deleted_between_its_last_step_and_its_end_succeed
     thread.start()
     assert last_step_done.wait(60)
 
-    life.process().store.delete_tail(source.tail_id)
+    life.process().store.deletion.tail(source.tail_id)
     deleted.set()
     thread.join(60)
 

@@ -1,0 +1,1 @@
+"""How long what jobs leave is kept, and how it goes."""

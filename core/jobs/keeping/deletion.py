@@ -1,0 +1,89 @@
+"""Deletes jobs with all their bytes; a tombstone stays, which no attempt that may still run can undo."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import RedisError
+
+from core.errors import GoneError, NotFoundError
+from core.jobs import keys
+from core.jobs.ids import job_of
+from core.jobs.lists import entries
+from core.jobs.lists.entries import Entry
+from core.jobs.records import JobEnd, JobStatus
+from core.jobs.sweep import sweep
+
+if TYPE_CHECKING:
+    from core.jobs.store import JobStore
+
+
+@dataclass
+class Deleted:
+    """What went: the jobs, and how many objects of theirs with how many bytes."""
+
+    jobs: list[str] = field(default_factory=list)
+    objects: int = 0
+    bytes: int = 0
+
+    def add(self, other: Deleted) -> None:
+        """Count what another deletion took."""
+        self.jobs += other.jobs
+        self.objects += other.objects
+        self.bytes += other.bytes
+
+
+class Deletion:
+    """All methods raise StorageUnavailableError; begun and cut off, they may be called again, and end what is left."""
+
+    def __init__(self, store: JobStore) -> None:
+        self._store = store
+
+    def tail(self, tail_id: str) -> Deleted:
+        """Delete a tail with its personalization; raises NotFoundError."""
+        with suppress(GoneError):
+            self._store.tail_end(tail_id)
+        return self.job(job_of(tail_id))
+
+    def edits(self, owner: str, tail_id: str) -> Deleted:
+        """Delete all edits that an owner made with a tail, be it there or not."""
+        found = self._store.lists.read([entries.of_tail(owner, tail_id)])
+        deleted = Deleted()
+        for some in self._store.lists.pool.map(self._entry, found):
+            deleted.add(some)
+        return deleted
+
+    def _entry(self, entry: Entry) -> Deleted:
+        try:
+            return self.job(entry.job_id)
+        except NotFoundError:  # of a request that never got its 202
+            return Deleted()
+
+    def job(self, job_id: str, *, expired: bool = False) -> Deleted:
+        """Delete a job, ended or not; its input, outputs, checkpoints and entries go. Raises NotFoundError."""
+        store = self._store
+        try:
+            spec = store.spec(job_id)
+        except GoneError:
+            return self._sweep(job_id)  # the first time may have been cut off before its last byte
+        end = store.end(job_id)
+        if end is None:
+            store.cancel(job_id)
+        if end is None or not end.deleted:
+            tombstone = self._tombstone(job_id, owner=spec.owner, expired=expired)
+            store.storage.put(keys.end(job_id), tombstone.model_dump_json().encode(), "application/json")
+        store.lists.remove(spec)
+        deleted = self._sweep(job_id)
+        store.forget_spec()
+        return deleted
+
+    def _tombstone(self, job_id: str, **more: Any) -> JobEnd:
+        return JobEnd(job_id=job_id, status=JobStatus.CANCELED, ended_at=self._store.clock.now(), deleted=True, **more)
+
+    def _sweep(self, job_id: str) -> Deleted:
+        gone = sweep(self._store.storage, job_id, self._tombstone(job_id))
+        with suppress(RedisError):  # what it remembers of an ended job it forgets by itself, soon
+            self._store.forget(job_id)
+        return Deleted([job_id] if gone else [], len(gone), sum(info.size for info in gone))

@@ -1,0 +1,1 @@
+"""What an owner has, newest first, from storage alone (docs/design.md, section 5)."""

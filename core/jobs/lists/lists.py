@@ -1,0 +1,86 @@
+"""The lists in storage: entries are written before a job is accepted, and go with its last byte."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from heapq import merge
+from typing import TYPE_CHECKING
+
+from core.jobs.lists import entries
+from core.jobs.lists.entries import Entry
+from core.jobs.records import JobEnd, JobSpec
+
+if TYPE_CHECKING:
+    from core.jobs.store import JobStore
+
+WRITERS = 16  # of entries, and readers of what a page shows
+
+
+class JobLists:
+    """Who has which jobs, newest first. All methods raise StorageUnavailableError."""
+
+    def __init__(self, store: JobStore) -> None:
+        self._store = store
+        self.pool = ThreadPoolExecutor(WRITERS, thread_name_prefix="lists")
+
+    @contextmanager
+    def entering(self, spec: JobSpec) -> Iterator[None]:
+        """Write a job's entries while the block runs; they are there when it is left."""
+        writes = [self.pool.submit(self._store.storage.put, key, b"") for key in entries.accepted_keys(spec)]
+        try:
+            yield
+        finally:
+            for write in writes:
+                write.exception()  # none goes on after the block, which may take back what it has written
+        for write in writes:
+            write.result()
+
+    def leave_out(self, spec: JobSpec, stored: JobSpec) -> None:
+        """Take back the entries of a request that another one with the same id has come before."""
+        kept = set(entries.accepted_keys(stored))
+        self._delete(key for key in entries.accepted_keys(spec) if key not in kept)
+
+    def enter(self, spec: JobSpec) -> None:
+        """Write a job's entries."""
+        with self.entering(spec):
+            pass
+
+    def note_end(self, spec: JobSpec, end: JobEnd) -> None:
+        """Write how a job ended; nothing stays of a job that was deleted meanwhile."""
+        self._note(spec, entries.ended_keys(spec, end.status))
+
+    def note_labels(self, spec: JobSpec) -> None:
+        """Write that a tail has new labels; nothing stays of one that was deleted meanwhile."""
+        self._note(spec, entries.relabeled_keys(spec))
+
+    def _note(self, spec: JobSpec, keys: list[str]) -> None:
+        for key in keys:
+            self._store.storage.put(key, b"")
+        end = self._store.end(spec.id)
+        if end and end.deleted:
+            self._delete(keys)
+
+    def remove(self, spec: JobSpec) -> None:
+        """Remove all entries of a job."""
+        for prefix in entries.lists_of(spec):
+            place = f"{prefix}{entries.stem(spec)}."
+            self._delete([info.key for info in self._store.storage.scan(place)])
+
+    def discard(self, entry: Entry) -> None:
+        """Remove an entry that stands for nothing."""
+        self._delete(entry.keys)
+
+    def _delete(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._store.storage.delete(key)
+
+    def read(self, prefixes: list[str], after: str | None = None) -> Iterator[Entry]:
+        """Yield the entries of some lists together, newest first, from a place on; costs what is taken."""
+        lists = [self._read(prefix, after) for prefix in prefixes]
+        return merge(*lists, key=lambda entry: entry.stem)
+
+    def _read(self, prefix: str, after: str | None) -> Iterator[Entry]:
+        start = f"{prefix}{after}{entries.AFTER_ALL_FACTS}" if after else ""
+        return entries.grouped(prefix, (info.key for info in self._store.storage.scan(prefix, after=start)))
