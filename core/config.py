@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.shipped import CODE, embedded_model
@@ -14,6 +15,23 @@ from core.webhooks.signing import check_secret
 EMBEDDED_MODEL = "critters"
 REPOSITORY = CODE  # where the checkout's other files are found from
 INSTALL_CRITTERS = "install the wheel of tailor-critters, the embedded model, from where tailor's own came"
+
+
+def _seconds(value: Any) -> Any:
+    """Return a duration in seconds: a number of them, or a text like 7d, 12:00:00 or P7D."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value) if value.strip() else None
+    except ValueError:
+        pass
+    try:
+        return TypeAdapter(timedelta).validate_python(value).total_seconds()
+    except ValidationError:
+        raise ValueError(f"{value!r} is neither a number of seconds nor a duration like 7d or P7D") from None
+
+
+Duration = Annotated[Annotated[float, Field(ge=60)] | None, BeforeValidator(_seconds)]
 
 
 class NoModelError(Exception):
@@ -87,6 +105,9 @@ class Settings(BaseSettings):
     max_labels: int = Field(8, ge=0, le=24, description="of a job or a tail")
     max_label_chars: int = Field(100, ge=1, description="of a label's value; its name has 32 at most")
     max_queued: int = Field(1000, ge=1, description="per kind; beyond it new jobs get 429")
+    retention: Duration = Field(
+        None, description="how long ended jobs and tails are kept: seconds, 7d, P7D; None: for ever"
+    )
     deadline_s: float = Field(86_400, gt=0, description="a job that has not ended so long after its acceptance fails")
 
     # What the server itself asks, on a client's word

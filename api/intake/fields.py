@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,6 +17,11 @@ def _without_defaults(schema: dict[str, Any]) -> None:
     for field in schema["properties"].values():
         field.pop("default", None)
 
+
+Ttl = Annotated[
+    int | None,
+    Field(ge=60, le=315_360_000, description="seconds after its end until it is deleted; else the server's retention"),
+]
 
 FILE = {"type": "string", "format": "binary", "description": "with strength: the picture to start from"}
 DATA_URI = FILE | {"format": "uri", "description": "with strength: the picture to start from, as a data URI"}
@@ -34,6 +39,7 @@ class NewEdit(EditParams):
     recipe: str = Field("", description="named settings; those of the tail otherwise", examples=["fast"])
     seed: int | None = Field(None, ge=0, lt=SEED_LIMIT, description="drawn when the job is accepted otherwise")
     labels: Labels = Field(default_factory=dict)
+    ttl: Ttl = None
 
 
 class PersonalizeFields(PersonalizeParams):
@@ -54,6 +60,7 @@ class PersonalizeFields(PersonalizeParams):
     edits: list[NewEdit] = Field([], description="what to make of the subject at once; in a form, as JSON")
     webhook: WebhookField = None
     labels: Labels = Field(default_factory=dict)
+    ttl: Ttl = None
 
 
 class EditFields(NewEdit):
@@ -79,6 +86,7 @@ class ImportFields(Params):
     model_config = _CONFIG
 
     labels: Labels = Field(default_factory=dict)
+    ttl: Ttl = None
     prompt: str | None = Field(None, description="the prompt that it was learned with; the file's own otherwise")
     model: str | None = Field(
         None, description="must be the model that the file names by its hash, which is the default"

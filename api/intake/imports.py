@@ -19,7 +19,7 @@ from api.state import AppState
 from core.errors import InvalidInputError, PayloadTooLargeError, WrongModelError
 from core.jobs import keys
 from core.jobs.ids import tail_of
-from core.jobs.lists.labels import check_labels
+from core.jobs.keeping.terms import terms
 from core.jobs.records import ImportedTail, JobEnd, JobSpec
 from core.models.info import ModelInfo
 from core.models.parameters import EditParams
@@ -62,7 +62,7 @@ def _submit_tail(services: Services, owner: str, body: Body, idempotency_key: st
     spec = JobSpec(
         **accepted_now(services, job_id, request_hash, info, 0),
         owner=owner,
-        labels=check_labels(services.settings, fields.labels),
+        **terms(services.settings, fields.labels, fields.ttl),
         kind="personalize",
         prompt=prompt,
         tail_id=tail_of(job_id),

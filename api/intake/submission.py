@@ -32,7 +32,7 @@ from api.state import AppState
 from core.errors import IdempotencyConflictError, NotFoundError
 from core.jobs import keys
 from core.jobs.ids import tail_of
-from core.jobs.lists.labels import check_labels
+from core.jobs.keeping.terms import terms
 from core.jobs.records import JobEnd, JobSpec, JobState, JobStatus, LiveRecord
 from core.models.info import ModelInfo
 from core.models.parameters import Fit
@@ -95,12 +95,12 @@ def _check_personalize(
     params = personalize_params(services, info, fields)
     limit = info.sequence_length - params.positions
     check_prompt(services, info, "prompt", fields.prompt, limit)
-    labels = check_labels(services.settings, fields.labels)
+    kept = terms(services.settings, fields.labels, fields.ttl)
     check_room(services, "personalize")
     spec = JobSpec(
         **accepted_now(services, job_id, request_hash, info, fields.seed),
         owner=owner,
-        labels=labels,
+        **kept,
         kind="personalize",
         prompt=fields.prompt,
         tail_id=tail_of(job_id),
@@ -138,11 +138,11 @@ def _check_edit(
     prompts = edit_prompts(fields)
     positions = max(each.positions or 0 for each, _ in tails)
     check_edit_prompts(services, info, positions, prompts, params.negative_prompt)
-    labels = check_labels(services.settings, fields.labels)
+    kept = terms(services.settings, fields.labels, fields.ttl)
     check_room(services, "edit")
     spec = JobSpec(
         **accepted_now(services, job_id, request_hash, info, fields.seed),
-        labels=labels,
+        **kept,
         owner=owner,
         kind="edit",
         prompt=next(iter(prompts.values())),

@@ -10,7 +10,7 @@ from api.intake.fields import NewEdit
 from api.intake.parsing import Body
 from core.errors import InvalidInputError
 from core.jobs.ids import new_job_id
-from core.jobs.lists.labels import check_labels
+from core.jobs.keeping.terms import terms
 from core.jobs.records import JobSpec
 from core.models.info import ModelInfo
 from core.models.sweeps import SEED_LIMIT
@@ -54,8 +54,6 @@ def _edit_of(services: Services, tail: JobSpec, info: ModelInfo, fields: NewEdit
     accepted = tail.model_dump(
         include={"owner", "created_at", "deadline_at", "model", "model_hash", "tail_id", "webhook"}
     )
-    labels = check_labels(services.settings, fields.labels)
+    accepted |= terms(services.settings, fields.labels, fields.ttl)
     seed = secrets.randbelow(SEED_LIMIT) if fields.seed is None else fields.seed
-    return JobSpec(
-        **accepted, id=new_job_id(), kind="edit", prompt=fields.prompt, seed=seed, edit=params, labels=labels
-    )
+    return JobSpec(**accepted, id=new_job_id(), kind="edit", prompt=fields.prompt, seed=seed, edit=params)

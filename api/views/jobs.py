@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from api.problems import TYPE_PREFIX
 from api.views.links import Links
+from core.jobs.keeping.terms import expires_at
 from core.jobs.records import JobEnd, JobKind, JobSpec, JobState, JobStatus, PreviewRecord, Problem
 from core.models.parameters import TailUse
 
@@ -58,6 +59,7 @@ class JobView(BaseModel):
     waiting_for: str | None = Field(None, description="what it waits for besides its turn, if anything")
     created_at: datetime
     ended_at: datetime | None = None
+    expires_at: datetime | None = Field(None, description="when it is deleted by itself; null: never, or not ended yet")
     error: ErrorView | None = None
     results: list[ResultView] = []
     grid: ResultView | None = Field(None, description="of a sweep: all its pictures as one, with labels")
@@ -82,6 +84,7 @@ def job_view(state: JobState, links: Links) -> JobView:
         eta_s=None if end else live.eta_s,
         preview=None if end else live.preview,
         ended_at=end.ended_at if end else None,
+        expires_at=expires_at(spec, end),
         error=_error(end.error) if end and end.error else None,
         results=_results(spec, end, links) if end else [],
         grid=_picture(f"{spec.id}-grid.png", 0, end.grid_key, links) if end and end.grid_key else None,

@@ -7,6 +7,7 @@ from datetime import datetime
 from pydantic import BaseModel, Field
 
 from api.views.links import Links
+from core.jobs.keeping.terms import expires_at
 from core.jobs.records import JobEnd, JobSpec, JobStatus
 
 
@@ -25,7 +26,8 @@ class TailView(BaseModel):
     created_at: datetime
     sha256: str | None = None
     url: str | None = Field(None, description="signed; the tail as safetensors; null until it is ready")
-    expires_at: datetime | None = None
+    url_expires_at: datetime | None = None
+    expires_at: datetime | None = Field(None, description="when it is deleted by itself; null: never, or not ended yet")
 
 
 def tail_view(spec: JobSpec, end: JobEnd | None, status: JobStatus, labels: dict[str, str], links: Links) -> TailView:
@@ -37,13 +39,14 @@ def tail_view(spec: JobSpec, end: JobEnd | None, status: JobStatus, labels: dict
         status=status,
         imported=spec.imported is not None,
         labels=labels,
+        expires_at=expires_at(spec, end),
         positions=spec.positions,
     )
     if end is None or end.tail_key is None:
         return view
     url = tail_url(spec, end.tail_key, links)
     return view.model_copy(
-        update={"sha256": end.receipt.get("tail_sha256"), "url": url, "expires_at": links.expires_at}
+        update={"sha256": end.receipt.get("tail_sha256"), "url": url, "url_expires_at": links.expires_at}
     )
 
 

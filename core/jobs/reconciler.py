@@ -18,6 +18,7 @@ from core.jobs.adoption import Adoption
 from core.jobs.attempts import read_attempts
 from core.jobs.claims import line_after
 from core.jobs.doubts import Doubts
+from core.jobs.keeping.expiry import Expiry
 from core.jobs.lists.backfill import Backfill
 from core.jobs.records import KINDS, JobSpec
 from core.jobs.store import JobStore
@@ -49,6 +50,7 @@ class Reconciler:
         self._adoption = Adoption(store, self._guarded)
         self._doubts = Doubts(store)
         self._deliveries = DeliveryUpkeep(store)
+        self._expiry = Expiry(store, self._guarded)
         self._backfill = Backfill(store, self._guarded)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -109,6 +111,7 @@ class Reconciler:
         self._doubts.go_on()
         self._deliveries.go_on(memory_lost=watch.memory_lost)
         self._backfill.go_on()
+        self._expiry.go_on()
         self._nudge()
 
     def _warn_of_eviction(self) -> None:

@@ -68,6 +68,7 @@ class JobSpec(Record):
     picture_key: str | None = Field(None, description="the source picture, as the backbone will see it")
     edits: tuple[JobSpec, ...] = Field((), description="accepted with it: they become jobs before it is made known")
     webhook: Webhook | None = Field(None, description="who is told of its end")
+    ttl_s: float | None = Field(None, description="kept for so long after its end; None: for ever")
     labels: dict[str, str] = Field(default_factory=dict, description="set by the client")
     request_hash: str = Field("", description="SHA-256 of the canonical fields and the picture, for Idempotency-Key")
 

@@ -17,6 +17,7 @@ from core.jobs import keys
 from core.jobs.attempts import AttemptHistory, read_attempts
 from core.jobs.ids import job_of
 from core.jobs.keeping.deletion import Deletion
+from core.jobs.keeping.expiry import expiring_key
 from core.jobs.lists.lists import JobLists
 from core.jobs.nudges import Nudges
 from core.jobs.records import (
@@ -293,6 +294,8 @@ class JobStore:
         if not (end.status is JobStatus.SUCCEEDED and end.attempt == 1 and spec.kind == "edit"):
             sweep(self.storage, spec.id, end)  # an edit's first attempt leaves nothing beside its pictures
         if not end.deleted:
+            if expiring := expiring_key(spec, end):
+                self.storage.put(expiring, b"")
             self.lists.note_end(spec, end)
         self.storage.delete(keys.open_marker(spec.id, spec.created_at))
         with suppress(RedisError):  # somebody does it all again then

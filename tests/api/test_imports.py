@@ -59,9 +59,9 @@ def test_a_file_becomes_a_tail_that_edits_use_at_once_as_the_file_says(
     )
     assert tail["sha256"] == hashlib.sha256(TAIL.tobytes()).hexdigest()
     assert httpx.get(tail["url"]).content == FILE
-    assert api.get(f"/tails/{tail['id']}").json() | {"url": "", "expires_at": ""} == tail | {
+    assert api.get(f"/tails/{tail['id']}").json() | {"url": "", "url_expires_at": ""} == tail | {
         "url": "",
-        "expires_at": "",
+        "url_expires_at": "",
     }
     job = edit(api, tail["id"], num_inference_steps=4).json()
     assert job["status"] == "queued"

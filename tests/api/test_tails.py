@@ -24,7 +24,7 @@ def test_a_ready_tail_tells_its_origin_and_serves_its_file(api: httpx.Client, ta
     assert (seen["id"], seen["job_id"], seen["status"]) == (tail["id"], tail["job_id"], "succeeded")
     assert (seen["model"], seen["model_hash"], seen["prompt"]) == ("critters", "c0ffee", "a standing dog")
     assert (seen["positions"], seen["sha256"]) == (5, hashlib.sha256(b"the tail").hexdigest())
-    assert datetime.fromisoformat(seen["expires_at"]) > datetime.now(UTC) + timedelta(minutes=50)
+    assert datetime.fromisoformat(seen["url_expires_at"]) > datetime.now(UTC) + timedelta(minutes=50)
     file = httpx.get(seen["url"])
     assert (file.content, file.headers["Content-Type"]) == (b"the tail", "application/octet-stream")
     assert f"{tail['id']}.safetensors" in file.headers["Content-Disposition"]

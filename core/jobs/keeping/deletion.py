@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from core.errors import GoneError, NotFoundError
 from core.jobs import keys
 from core.jobs.ids import job_of
+from core.jobs.keeping.expiry import expiring_key
 from core.jobs.lists import entries
 from core.jobs.lists.entries import Entry
 from core.jobs.records import JobEnd, JobStatus
@@ -68,14 +69,16 @@ class Deletion:
             spec = store.spec(job_id)
         except GoneError:
             return self._sweep(job_id)  # the first time may have been cut off before its last byte
-        end = store.end(job_id)
-        if end is None:
+        if (end := store.end(job_id)) is None:
             store.cancel(job_id)
+            end = store.end(job_id)
         if end is None or not end.deleted:
             tombstone = self._tombstone(job_id, owner=spec.owner, expired=expired)
             store.storage.put(keys.end(job_id), tombstone.model_dump_json().encode(), "application/json")
         store.lists.remove(spec)
         deleted = self._sweep(job_id)
+        if end and (expiring := expiring_key(spec, end)):  # last: who is cut off here is followed by the expiry
+            store.storage.delete(expiring)
         store.forget_spec()
         return deleted
 

@@ -1,0 +1,70 @@
+"""Deletes what is not to be kept any longer: the keys of storage are in the order in which it is due."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import structlog
+
+from core.errors import NotFoundError
+from core.jobs.ids import is_job_id
+from core.jobs.keeping.terms import expires_at
+from core.jobs.records import JobEnd, JobSpec
+from core.pace import Pace
+
+if TYPE_CHECKING:
+    from core.jobs.store import JobStore
+
+EXPIRING = "expiring/"
+EVERY_S = 10
+MOST_AT_ONCE = 100  # in one pass of the reconciler, which has more to do
+log = structlog.get_logger()
+
+
+def expiring_key(spec: JobSpec, end: JobEnd) -> str | None:
+    """Return the key that says when an ended job is due: `expiring/{hour}/{milliseconds}-{job}`."""
+    due = expires_at(spec, end)
+    return f"{EXPIRING}{due:%Y%m%dT%H}/{int(due.timestamp() * 1000):015}-{spec.id}" if due else None
+
+
+class Expiry:
+    """Deletes ended jobs whose time is over; costs what is due, whatever is stored and will be due."""
+
+    def __init__(self, store: JobStore, guarded: Callable[[str, Callable[[], object]], None]) -> None:
+        """`guarded` runs what concerns one job and contains what is wrong with it."""
+        self._store = store
+        self._guarded = guarded
+        self._pace = Pace(EVERY_S)
+
+    def go_on(self) -> None:
+        """Delete some of what is due by the fleet's time."""
+        if not self._pace.due():
+            return
+        now = self._store.clock.now()
+        some = [info.key for info in islice(self._store.storage.scan(EXPIRING), MOST_AT_ONCE)]
+        due = [key for key in some if (time := _time_of(key)) is None or time <= now]
+        for key in due:
+            self._guarded(key.rpartition("-")[2], partial(self._expire, key))
+        if len(due) == MOST_AT_ONCE:
+            self._pace.hurry()
+
+    def _expire(self, key: str) -> None:
+        job_id = key.rpartition("-")[2]
+        if is_job_id(job_id):
+            try:
+                deleted = self._store.deletion.job(job_id, expired=True)
+            except NotFoundError:
+                log.warning("job.expired.unknown", job=job_id)
+            else:
+                log.info("job.expired", job=job_id, objects=deleted.objects, bytes=deleted.bytes)
+        self._store.storage.delete(key)
+
+
+def _time_of(key: str) -> datetime | None:
+    """Return when a key is due, or None for one that nobody here has written."""
+    text = key.rpartition("/")[2].partition("-")[0]
+    return datetime.fromtimestamp(int(text) / 1000, UTC) if text.isdecimal() else None

@@ -1,0 +1,31 @@
+"""How long a job is kept: as its client wishes, within what the server allows."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from core.config import Settings
+from core.errors import InvalidInputError
+from core.jobs.lists.labels import check_labels
+from core.jobs.records import JobEnd, JobSpec
+
+
+def terms(settings: Settings, labels: dict[str, str], ttl: int | None) -> dict[str, Any]:
+    """Return what a spec says of how its job is found again and kept; raises InvalidInputError."""
+    return {"labels": check_labels(settings, labels), "ttl_s": kept_for(settings, ttl)}
+
+
+def kept_for(settings: Settings, ttl: int | None) -> float | None:
+    """Return for how many seconds after its end a job is kept, None for ever; raises InvalidInputError."""
+    limit = settings.retention
+    if ttl is None:
+        return limit
+    if limit is not None and ttl > limit:
+        raise InvalidInputError("ttl", f"ttl is {ttl} seconds, over the limit of {limit:.0f}", limit=limit)
+    return float(ttl)
+
+
+def expires_at(spec: JobSpec, end: JobEnd | None) -> datetime | None:
+    """Return when a job is deleted by itself; None while it has not ended, and if it is kept for ever."""
+    return end.ended_at + timedelta(seconds=spec.ttl_s) if end and spec.ttl_s is not None else None
