@@ -7,13 +7,14 @@ from pretrain.captions.tokenizer import train_tokenizer
 from pretrain.drawing.pictures import draw_pictures
 from pretrain.drawing.sheet import contact_sheet
 from pretrain.judging.evaluate import evaluate, show
-from pretrain.judging.judges import train_judges
+from pretrain.judging.judges import train_judges, train_reader
 from pretrain.menagerie.judge import FEATURES, open_judge
 from pretrain.menagerie.judging import train_judge
 from pretrain.menagerie.outside import OUTSIDE, draw_outside_pictures
 from pretrain.training.export import export, reopen
 from pretrain.training.latents import encode_pictures, judge_pictures
 from pretrain.training.parallel import run_parallel
+from pretrain.training.prior import SCENES, train_prior
 from pretrain.training.text import train_text
 from pretrain.training.trainer import Budget
 from pretrain.training.unet import train_unet
@@ -96,6 +97,16 @@ def unet(options: Options) -> None:
     run_parallel(train_unet, options.processes, options.work, _budget(options, 180), options.rate, options.bfloat16)
 
 
+def reader(options: Options) -> None:
+    """Train what the tail prior sees with, as the judges are trained."""
+    run_parallel(train_reader, 1, options.work, _budget(options, 15))
+
+
+def prior(options: Options) -> None:
+    """Train the tail prior on the finished backbone and reader."""
+    run_parallel(train_prior, 1, options.work, _budget(options, 15), options.pictures // SCENES, options.processes)
+
+
 def judges(options: Options) -> None:
     """Train the two judges."""
     if world_of(options.work) is CRITTERS:
@@ -145,6 +156,8 @@ STAGES: dict[str, Callable[[Options], None]] = {
     "latents": latents,
     "samples": samples,
     "outside": outside,
+    "prior": prior,
+    "reader": reader,
     "sheet": sheet,
     "text": text,
     "tokenizer": tokenizer,

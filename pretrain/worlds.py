@@ -36,6 +36,7 @@ class World:
     caption: Callable[[Any, random.Random], Caption]
     plain_caption: Callable[[Any], str]
     ask: Callable[[int, str, str, str], Any]  # a seed, pose, place, style: that individual in such a scene
+    scenes_of: Callable[[int, int], list[Any]]  # a seed, a count: that individual in so many scenes
     attributes: dict[str, tuple[str, ...]]  # what captions tell in words, and the values of each
     looks: tuple[str, ...]  # what captions tell as numbers
     max_tokens: int
@@ -58,11 +59,12 @@ class World:
 
 CRITTERS = World(
     "critters", 64, 4, scenes.scene_pair, render.render_with_parts, caption.caption, caption.plain_caption,
-    scenes.asked_scene, caption.ATTRIBUTES, (), 32,
+    scenes.asked_scene, scenes.scenes_of, caption.ATTRIBUTES, (), 32,
 )  # fmt: skip
 MENAGERIE = World(
     "menagerie", 128, 16, menagerie_scenes.scene_pair, menagerie_render.render_with_parts, describe, describe_plainly,
-    menagerie_scenes.asked_scene, menagerie_captions.ATTRIBUTES, LOOKS, menagerie_captions.MAX_TOKENS,
+    menagerie_scenes.asked_scene, menagerie_scenes.scenes_of, menagerie_captions.ATTRIBUTES, LOOKS,
+    menagerie_captions.MAX_TOKENS,
 )  # fmt: skip
 WORLDS = {world.name: world for world in (CRITTERS, MENAGERIE)}
 _FILE = "world.txt"

@@ -30,6 +30,7 @@ def model_info(backbone: Backbone, location: str) -> ModelInfo:
         image_size=backbone.image_size,
         sequence_length=backbone.sequence_length,
         width=backbone.width,
+        prior_positions=backbone.prior_positions,
         recipes=recipes_for(folder),
         device=backbone.device.type,
     )

@@ -54,6 +54,11 @@ def personalize_params(services: Services, info: ModelInfo, fields: PersonalizeF
     check_exact(wanted=params.exact, device=info.device)
     check_limit("steps", params.steps, services.settings.max_steps)
     check_limit("positions", params.positions, info.sequence_length - 3)  # two markers and one token stay
+    if params.beginning == "prior" and params.positions != info.prior_positions:
+        has = f"a prior of {info.prior_positions} positions" if info.prior_positions else "no prior"
+        raise InvalidInputError(
+            "beginning", f"beginning is prior with {params.positions} positions; {info.name} has {has}"
+        )
     if params.timestep_low > params.timestep_high:
         raise InvalidInputError(
             "timestep_low", f"timestep_low is {params.timestep_low}, over timestep_high, {params.timestep_high}"

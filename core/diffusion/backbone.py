@@ -44,6 +44,9 @@ class Backbone:
         self._vae = checkpoint.vae(self.row_dtype).to(device)
         unet = checkpoint.unet(dtype).to(device, memory_format=torch.channels_last)
         self._unet = _compiled(unet) if compiled else unet
+        self._prior = checkpoint.prior()
+        if self._prior is not None:
+            self._prior = self._prior.to(device, self.row_dtype)
         self._tokenizer, self._pad_id, longest = checkpoint.tokenizer()
         self.sequence_length = min(longest, self._text_encoder.config.max_position_embeddings)
         self.width: int = self._text_encoder.config.hidden_size
@@ -72,7 +75,7 @@ class Backbone:
     @property
     def memory_bytes(self) -> int:
         """What the weights take on the device."""
-        models = (self._text_encoder, self._vae, self._unet)
+        models = [m for m in (self._text_encoder, self._vae, self._unet, self._prior) if m is not None]
         tensors = [t for model in models for t in (*model.parameters(), *model.buffers())]
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
@@ -98,6 +101,22 @@ class Backbone:
         posterior = self._vae.encode(images.to(self.device, self.row_dtype)).latent_dist
         scale, shift = self._scale_and_shift()
         return ((posterior.mean - shift) * scale).cpu(), (posterior.std * scale).cpu()
+
+    @property
+    def prior_positions(self) -> int:
+        """How many vectors the model's tail prior guesses, 0 if the model has none."""
+        return 0 if self._prior is None else self._prior.positions
+
+    @torch.no_grad()
+    def guess_tails(self, images: Tensor) -> Tensor:
+        """Return what the prior says that tails of pictures (B, 3, H, W) in -1..1 add to any prompt, (B, n, D).
+
+        ValueError when the model has no prior.
+        """
+        if self._prior is None:
+            raise ValueError(f"{self.name} has no tail prior")
+        guessed: Tensor = self._prior(images.to(self.device, self.row_dtype))
+        return guessed.cpu()
 
     def predict(self, latents: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
         """Return the UNet's output for a batch, (B, C, h, w) in `row_dtype` on the device.

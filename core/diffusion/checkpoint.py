@@ -15,6 +15,7 @@ from huggingface_hub import snapshot_download
 from tokenizers import Tokenizer
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from core.diffusion.prior import PriorFileError, TailPrior, load_prior
 from core.diffusion.schedule import Schedule
 from core.errors import TailorError
 
@@ -80,6 +81,19 @@ class Checkpoint:
     def unet(self, dtype: torch.dtype) -> Any:
         """Load the UNet2DConditionModel, on the CPU."""
         return self._load(UNet2DConditionModel, "unet", torch_dtype=dtype)
+
+    def prior(self) -> TailPrior | None:
+        """Load the tail prior beside the weights, on the CPU, if there is one.
+
+        It is no part of the hash: a tail that began elsewhere serves as well.
+        """
+        path = self.folder / "prior.safetensors"
+        if not path.is_file():
+            return None
+        try:
+            return load_prior(path)
+        except PriorFileError as error:
+            raise CheckpointError(f"{path} can't be loaded: {error}") from error
 
     def hash(self) -> str:
         """Return the SHA-256 over the names and contents of all files that loading reads, in hexadecimal."""

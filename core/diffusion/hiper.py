@@ -18,6 +18,7 @@ from core.diffusion.requests import (
     DecodeLatents,
     EncodeImage,
     EncodePrompt,
+    GuessTail,
     LossAndGrad,
     NoiseLoss,
     PredictNoise,
@@ -110,7 +111,10 @@ def personalize(
     """
     conditioning: Conditioning = yield EncodePrompt(prompt)
     mean, std = yield EncodeImage(image)
-    state, done = _start(conditioning.tail(params.positions), params, seed, checkpoint)
+    beginning = conditioning.tail(params.positions)
+    if params.beginning == "prior":
+        beginning = beginning + (yield GuessTail(image))
+    state, done = _start(beginning, params, seed, checkpoint)
     latents = _latents(mean, std, params, seed)
     fitted = fit_rgb(image, latents) if params.previews else None
     preview: Preview | None = None

@@ -91,6 +91,13 @@ class EncodeImage:
 
 
 @dataclass(frozen=True, eq=False)
+class GuessTail:
+    """Ask the model's tail prior what a tail of the picture (3, H, W) in -1..1 adds to any prompt: (n, D)."""
+
+    image: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class DecodeLatents:
     """Ask for the picture (3, H, W) in -1..1, float32, of scaled latents (C, h, w)."""
 
@@ -118,5 +125,7 @@ class Report:
             raise ValueError(f"the loss of step {self.step} is {self.loss}; report None in its place")
 
 
-Request: TypeAlias = PredictNoise | NoiseLoss | AdamStep | EncodePrompt | EncodeImage | DecodeLatents | Report
+Request: TypeAlias = (
+    PredictNoise | NoiseLoss | AdamStep | EncodePrompt | EncodeImage | GuessTail | DecodeLatents | Report
+)
 Routine: TypeAlias = Generator[Request | tuple[Request, ...], Any, T]

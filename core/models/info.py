@@ -18,6 +18,7 @@ class ModelInfo(Record):
     image_size: int = Field(description="pixels a side")
     sequence_length: int = Field(description="L, the tokens of a prompt with its padding")
     width: int = Field(description="D")
+    prior_positions: int = Field(0, description="the vectors that the model's tail prior guesses; 0: it has none")
     recipes: dict[str, Recipe]
     device: str = Field("cpu", description="what its worker computes on; `exact` holds on the CPU only")
     default_recipe: str = "fast"

@@ -20,6 +20,11 @@ class PersonalizeParams(Params):
     """How a tail is optimized; the recipe gives the defaults."""
 
     recipe: str = "fast"
+    beginning: Literal["prompt", "prior"] = Field(
+        "prompt",
+        description="where the tail begins: at the source prompt's own last vectors, as in the paper, "
+        "or at what the model's tail prior guesses from the picture",
+    )
     positions: int = Field(5, ge=1, le=32, description="n, the vectors of the tail")
     learning_rate: float = Field(5e-3, gt=0, le=1)
     learning_rate_schedule: Literal["constant", "cosine"] = "constant"

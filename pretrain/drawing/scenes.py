@@ -57,6 +57,13 @@ def scene_pair(seed: int) -> tuple[Scene, Scene]:
     return first, random_setting(replace(first.who, species=species), rng)
 
 
+def scenes_of(seed: int, count: int) -> list[Scene]:
+    """Return the individual of a seed in `count` scenes, the first of them that of `random_scene`."""
+    first = random_scene(seed)
+    rng = random.Random(seed + 0.25)
+    return [first, *(random_setting(first.who, rng) for _ in range(count - 1))]
+
+
 def split_seed(split: str, index: int) -> int:
     """Return the index-th seed of a split; ValueError when the split has no such seed."""
     seeds = SPLITS[split]

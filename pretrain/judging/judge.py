@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from core.diffusion.prior import PictureEncoder
 from pretrain.captions.caption import ATTRIBUTES
 from pretrain.judging.network import Mixing, Residual, load_weights
 
@@ -62,9 +63,14 @@ def judge_b() -> Judge:
     return Judge(body, 192)
 
 
+def reader() -> Judge:
+    """Return what is taught as the judges are but judges nothing: the encoder of a tail prior, and its readers."""
+    return Judge(PictureEncoder(64, (32, 64, 96), 192), 192)
+
+
 def new_judge(name: str) -> Judge:
-    """Return judge "a" or "b" with fresh weights."""
-    return {"a": judge_a, "b": judge_b}[name]()
+    """Return judge "a" or "b", or the "reader", with fresh weights."""
+    return {"a": judge_a, "b": judge_b, "reader": reader}[name]()
 
 
 def open_judge(name: str, path: Path) -> Judge:

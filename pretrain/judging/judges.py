@@ -99,12 +99,18 @@ def train_judges(folder: Path, budget: Budget, processes: int) -> None:
             raise RuntimeError(f"the training of a judge ended with code {process.exitcode}")
 
 
+def train_reader(folder: Path, budget: Budget) -> None:
+    """Train what a tail prior sees with; afterwards it lies beside the judges."""
+    _train(folder, budget, "reader")
+
+
 def _train(folder: Path, budget: Budget, name: str) -> None:
     lessons = _Lessons(open_pictures(folder, "pretraining"), _decoded(folder))
-    torch.manual_seed(11 if name == "a" else 23)
+    seed = {"a": 11, "b": 23, "reader": 37}[name]
+    torch.manual_seed(seed)
     path = folder / "judges" / f"judge_{name}.safetensors"
     judge = open_judge(name, path).requires_grad_(True) if path.exists() else new_judge(name)
-    trainer = Trainer(judge, folder / f"judge-{name}.pt", 2e-3, seed=11 if name == "a" else 23)
+    trainer = Trainer(judge, folder / f"judge-{name}.pt", 2e-3, seed=seed)
 
     def loss_of(_step: int, generator: torch.Generator) -> Tensor:
         return judge_loss(judge, *lessons.batch(generator))

@@ -18,7 +18,7 @@ _PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 def export(folder: Path, target: Path) -> None:
     """Write what was trained in `folder` into `target` as a StableDiffusionPipeline in fp16 safetensors.
 
-    The judges go with it if there are any; other files in `target` (the model card) stay.
+    The judges and the prior go with it if there are any; other files in `target` (the model card) stay.
     """
     target.mkdir(parents=True, exist_ok=True)
     pipeline = StableDiffusionPipeline(
@@ -38,6 +38,8 @@ def export(folder: Path, target: Path) -> None:
         shutil.copyfile(folder / "tokenizer" / name, target / "tokenizer" / name)
     if (folder / "judges").exists():
         shutil.copytree(folder / "judges", target / "judges", dirs_exist_ok=True)
+    if (folder / "prior.safetensors").exists():
+        shutil.copyfile(folder / "prior.safetensors", target / "prior.safetensors")
     for path in target.rglob("*.safetensors"):
         path.chmod(0o644)
     for path in (target / "model_index.json", *target.glob("*/config.json")):

@@ -44,7 +44,7 @@ def vae_loss(decoded: Tensor, images: Tensor, kl: Tensor) -> Tensor:
     error = decoded - images
     chroma = torch.einsum("ij,bjhw->bihw", _TO_CHROMA, error).abs().mean()
     edges = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
-    pixels = 0.7 * error.abs().mean() + 4 * error.pow(2).mean()
+    pixels = 0.5 * error.abs().mean() + 8 * error.pow(2).mean()
     means = functional.avg_pool2d(error, 4).abs().mean()
     return pixels + 0.4 * edges + 2 * chroma + means + KL_WEIGHT * kl.mean() / images[0].numel()
 

@@ -8,12 +8,13 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
+from core.diffusion.prior import load_prior
 from pretrain import stages
 from pretrain.captions.caption import ATTRIBUTES
 from pretrain.drawing.pictures import draw_pictures, open_pictures
 from pretrain.drawing.render import render
 from pretrain.judging.evaluate import evaluate, foreign_tails, prompts, readings, show
-from pretrain.judging.judge import judge_a
+from pretrain.judging.judge import judge_a, open_judge
 from pretrain.judging.judges import open_judges
 from pretrain.training.export import megabytes
 from pretrain.training.pipeline import open_pipeline
@@ -40,6 +41,8 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> Namespace:
     for stage in (stages.tokenizer, stages.vae, stages.text, stages.latents, stages.unet, stages.decoder):
         stage(found)
     stages.judges(found)
+    stages.reader(found)
+    stages.prior(found)
     stages.write(found)
     torch.set_num_threads(threads)
     return found
@@ -49,6 +52,14 @@ def test_drawn_pictures_are_those_of_their_scenes(options: Namespace) -> None:
     pictures = open_pictures(options.work, "pretraining")
     assert len(pictures) == 16
     assert np.array_equal(pictures.images[7], np.asarray(render(pictures.scene(7))))
+
+
+def test_the_prior_keeps_its_reader_and_learns_to_guess(options: Namespace) -> None:
+    prior = load_prior(options.out / "prior.safetensors")
+    reader = open_judge("reader", options.work / "judges" / "judge_reader.safetensors")
+    for name, weight in reader.body.state_dict().items():
+        torch.testing.assert_close(prior.encoder.state_dict()[name], weight, atol=1e-3, rtol=1e-2)
+    assert prior(torch.zeros(1, 3, 64, 64)).any()
 
 
 def test_what_is_exported_is_a_stable_diffusion_pipeline(options: Namespace) -> None:

@@ -15,6 +15,7 @@ from core.diffusion.requests import (
     DecodeLatents,
     EncodeImage,
     EncodePrompt,
+    GuessTail,
     LossAndGrad,
     NoiseLoss,
     PredictNoise,
@@ -88,6 +89,11 @@ def _encode_image(backbone: Backbone, requests: Sequence[EncodeImage]) -> list[t
 
 
 @torch.no_grad()
+def _guess_tail(backbone: Backbone, requests: Sequence[GuessTail]) -> list[Tensor]:
+    return _rows(backbone.guess_tails(_stack([request.image for request in requests])))
+
+
+@torch.no_grad()
 def _decode_latents(backbone: Backbone, requests: Sequence[DecodeLatents]) -> list[Tensor]:
     return _rows(backbone.decode_latents(_stack([request.latents for request in requests])))
 
@@ -98,6 +104,7 @@ _EXECUTORS: Mapping[type[Request], Callable[[Backbone, Sequence[Any]], list[Any]
     AdamStep: _adam_step,
     EncodePrompt: _encode_prompt,
     EncodeImage: _encode_image,
+    GuessTail: _guess_tail,
     DecodeLatents: _decode_latents,
 }
 

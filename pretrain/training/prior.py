@@ -1,0 +1,134 @@
+"""Trains a tail prior on a frozen backbone: from one picture of an individual to a tail that shows it in another."""
+
+from __future__ import annotations
+
+import multiprocessing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from core.diffusion.prior import TailPrior, save_prior
+from pretrain.captions.tokenizer import open_tokenizer
+from pretrain.drawing.pictures import to_tensor
+from pretrain.judging.judge import open_judge
+from pretrain.training.models import TextEncoder, Unet, UNet2DConditionModel
+from pretrain.training.parallel import settle
+from pretrain.training.schedule import WEIGHTS, add_noise
+from pretrain.training.text import WIDTH, open_text, tokens
+from pretrain.training.trainer import Budget, Trainer
+from pretrain.training.vae import open_vae
+from pretrain.worlds import world_of
+
+SCENES = 4  # of each individual
+BATCH = 16
+TAIL = 5
+HELD_OUT = 64  # individuals behind those that are trained on
+RATE = 1e-3
+TIMESTEPS = (300, 900)  # where an individual's looks are decided
+_FIRST = 50_000_000  # the first individual's seed, beyond those that the backbone was trained on
+_CHUNK = 50
+_FILES = ("images", "latents", "tokens")
+
+
+@dataclass(frozen=True)
+class Individuals:
+    """N individuals in `SCENES` scenes each: images (N, SCENES, size, size, 3), latents, plain captions' tokens."""
+
+    images: NDArray[np.uint8]
+    latents: NDArray[np.float16]
+    tokens: NDArray[np.int16]
+
+    def pairs(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Return, for each individual in `rows` (B,), one picture and what another scene of it is.
+
+        The picture (B, 3, size, size) in -1..1, the other's latents (B, C, 16, 16) and its tokens (B, T).
+        """
+        source = torch.randint(SCENES, rows.shape, generator=generator)
+        target = (source + torch.randint(1, SCENES, rows.shape, generator=generator)) % SCENES
+        who, of, to = rows.numpy(), source.numpy(), target.numpy()
+        ids = torch.from_numpy(self.tokens[who, to].astype(np.int64))
+        return to_tensor(self.images[who, of]), torch.from_numpy(self.latents[who, to]).float(), ids
+
+
+def draw_individuals(folder: Path, count: int, processes: int) -> Individuals:
+    """Return `count` individuals, drawn and encoded once and kept in `folder`."""
+    paths = [folder / f"prior-{what}.npy" for what in _FILES]
+    if not paths[0].exists() or len(np.load(paths[0], mmap_mode="r")) < count:
+        with multiprocessing.get_context("spawn").Pool(processes, settle) as pool:
+            parts = pool.map(partial(_encode, folder), range(0, count, _CHUNK), chunksize=1)
+        for path, found in reversed(list(zip(paths, zip(*parts, strict=True), strict=True))):
+            np.save(path, np.concatenate(found)[:count])
+    return Individuals(*(np.load(path, mmap_mode="r")[:count] for path in paths))
+
+
+@torch.no_grad()
+def _encode(folder: Path, first: int) -> tuple[NDArray[np.uint8], NDArray[np.float16], NDArray[np.int16]]:
+    world, vae, tokenizer = world_of(folder), open_vae(folder), open_tokenizer(folder)
+    images, latents, ids = [], [], []
+    for index in range(first, first + _CHUNK):
+        scenes = world.scenes_of(_FIRST + index, SCENES)
+        drawn = np.stack([np.asarray(world.draw(scene)[0]) for scene in scenes])
+        images.append(drawn)
+        latents.append((vae.encode(to_tensor(drawn)).latent_dist.mode() * vae.config.scaling_factor).numpy())
+        ids.append(tokens(tokenizer, [world.plain_caption(scene) for scene in scenes]).numpy())
+    return np.stack(images), np.stack(latents).astype(np.float16), np.stack(ids).astype(np.int16)
+
+
+def new_prior(folder: Path) -> TailPrior:
+    """Return a prior with the trained reader's encoder, which stays as it is, and a fresh head."""
+    reader = open_judge("reader", folder / "judges" / "judge_reader.safetensors")
+    torch.manual_seed(0)
+    prior = TailPrior(64, (32, 64, 96), 192, TAIL, WIDTH)
+    prior.encoder.load_state_dict(reader.body.state_dict())
+    prior.encoder.requires_grad_(False)
+    return prior
+
+
+def train_prior(folder: Path, budget: Budget, individuals: int, processes: int) -> None:
+    """Train (or take up) the prior of the backbone in `folder`; afterwards its average is folder/prior.safetensors."""
+    data = draw_individuals(folder, individuals + HELD_OUT, processes)
+    unet: Unet = UNet2DConditionModel.from_pretrained(folder / "unet").float().eval().requires_grad_(False)
+    unet = unet.to(memory_format=torch.channels_last)
+    text = open_text(folder)
+    trainer = Trainer(new_prior(folder), folder / "prior.pt", RATE)
+
+    def loss_of(_step: int, generator: torch.Generator) -> Tensor:
+        pairs = data.pairs(torch.randint(individuals, (BATCH,), generator=generator), generator)
+        return loss(trainer.module, unet, text, pairs, generator)
+
+    def on_save() -> None:
+        rows = torch.arange(individuals, individuals + HELD_OUT)
+        with torch.no_grad():
+            told, plain = (
+                float(loss(prior, unet, text, data.pairs(rows, generator), generator))
+                for prior in (trainer.average, None)
+                for generator in [torch.Generator().manual_seed(3)]
+            )
+        print(f"held-out loss with the prior {told:.5f}, with the plain prompt alone {plain:.5f}", flush=True)
+        save_prior(trainer.average, folder / "prior.safetensors")
+
+    trainer.train(loss_of, budget, on_save, save_minutes=2)
+
+
+def loss(
+    prior: TailPrior | None,
+    unet: Unet,
+    text: TextEncoder,
+    pairs: tuple[Tensor, Tensor, Tensor],
+    generator: torch.Generator,
+) -> Tensor:
+    """Return how badly the other scenes are denoised with their plain prompts and the tails guessed; None: no tails."""
+    images, latents, ids = pairs
+    sequence = text(input_ids=ids)[0]
+    if prior is not None:
+        sequence = torch.cat([sequence[:, :-TAIL], sequence[:, -TAIL:] + prior(images)], 1)
+    timesteps = torch.randint(*TIMESTEPS, (len(latents),), generator=generator)
+    noise = torch.randn(latents.shape, generator=generator)
+    noisy = add_noise(latents, noise, timesteps).contiguous(memory_format=torch.channels_last)
+    error = (unet(noisy, timesteps, sequence).sample - noise).pow(2).flatten(1).mean(1)
+    return torch.mean(error * WEIGHTS[timesteps])

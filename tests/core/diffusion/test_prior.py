@@ -1,0 +1,103 @@
+"""The tail prior: its file, what it guesses, and a personalization that begins there."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from core.diffusion import hiper
+from core.diffusion.backbone import Backbone, load_backbone
+from core.diffusion.checkpoint import CheckpointError
+from core.diffusion.prior import PriorFileError, TailPrior, load_prior, save_prior
+from core.models.parameters import PersonalizeParams
+from tests.support.checkpoints import write_checkpoint
+from worker.engine import Engine
+
+POSITIONS = 3
+
+
+def some_prior(width: int) -> TailPrior:
+    """Return a prior that says something else of every picture."""
+    torch.manual_seed(4)
+    prior = TailPrior(32, (8, 16), 24, POSITIONS, width)
+    nn.init.normal_(prior.out.weight, std=0.02)
+    return prior
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_checkpoint(tmp_path_factory.mktemp("prior"), kind="sd15")
+
+
+@pytest.fixture(scope="module")
+def without(folder: Path) -> Backbone:
+    return load_backbone(str(folder), name="without", device="cpu")
+
+
+@pytest.fixture
+def backbone(folder: Path, without: Backbone, tmp_path: Path) -> Backbone:
+    own = shutil.copytree(folder, tmp_path / "model")
+    save_prior(some_prior(without.width), own / "prior.safetensors")
+    return load_backbone(str(own), name="with", device="cpu")
+
+
+def test_a_file_brings_back_what_was_saved(tmp_path: Path) -> None:
+    prior, images = some_prior(16), torch.rand(2, 3, 48, 48) * 2 - 1
+    save_prior(prior, tmp_path / "prior.safetensors")
+    again = load_prior(tmp_path / "prior.safetensors")
+    assert again(images).shape == (2, POSITIONS, 16)
+    torch.testing.assert_close(again(images), prior(images), atol=2e-2, rtol=2e-2)  # the file is float16
+    assert not torch.equal(*again(images))
+
+
+def test_a_fresh_prior_adds_nothing() -> None:
+    assert not TailPrior(32, (8, 16), 24, POSITIONS, 16)(torch.rand(1, 3, 32, 32)).any()
+
+
+def test_the_halvings_must_lead_to_the_size() -> None:
+    with pytest.raises(ValueError, match="2 halvings lead from 32 pixels"):
+        TailPrior(64, (8, 16), 24, POSITIONS, 16)
+
+
+@pytest.mark.parametrize("content", [b"no tensors", None])
+def test_another_file_is_refused(tmp_path: Path, content: bytes | None, folder: Path) -> None:
+    path = shutil.copytree(folder, tmp_path / "model") / "prior.safetensors"
+    if content is None:
+        save_file({"weight": torch.zeros(2)}, path)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(PriorFileError, match="no tail prior"):
+        load_prior(path)
+    with pytest.raises(CheckpointError, match=r"prior\.safetensors can't be loaded"):
+        load_backbone(str(path.parent), name="broken", device="cpu")
+
+
+def test_the_prior_is_no_part_of_the_models_hash(backbone: Backbone, without: Backbone) -> None:
+    assert backbone.hash == without.hash
+    assert (backbone.prior_positions, without.prior_positions) == (POSITIONS, 0)
+    with pytest.raises(ValueError, match="no tail prior"):
+        without.guess_tails(torch.zeros(1, 3, 32, 32))
+
+
+def test_a_personalization_begins_where_the_prior_guesses(backbone: Backbone) -> None:
+    image = torch.rand(3, backbone.image_size, backbone.image_size, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    beginning = backbone.encode_prompt(["the dog"])[0].tail(POSITIONS)
+    tails = {}
+    engine = Engine(num_threads=1)
+    engine.start()
+    try:
+        for where in ("prompt", "prior"):
+            params = PersonalizeParams(beginning=where, positions=POSITIONS, steps=1, learning_rate=1e-9)
+            job = hiper.personalize(image=image, prompt="the dog", params=params, schedule=backbone.schedule, seed=1)
+            tails[where] = engine.submit(job, backbone=backbone, kind="personalize", name=where).result()
+    finally:
+        engine.stop()
+    torch.testing.assert_close(tails["prompt"], beginning, atol=1e-6, rtol=0)
+    guessed = backbone.guess_tails(image[None])[0]
+    assert guessed.abs().max() > 0.01
+    torch.testing.assert_close(tails["prior"], beginning + guessed, atol=1e-5, rtol=0)
