@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from api import problems
+from api.access import origins
 from api.access.doorkeeper import Doorkeeper
 from api.intake.decoder import Decoder
 from api.intake.fetching import PictureFetcher
@@ -51,14 +52,16 @@ Every error is a problem document (RFC 9457) with a stable `type`. Both POSTs ta
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Return the API; it opens storage and Redis only when it is started."""
+    settings = settings or Settings()
     app = FastAPI(
         title="Tailor",
         version=tailor_version(),
         description=DESCRIPTION,
-        lifespan=_lifespan_of(settings or Settings()),
+        lifespan=_lifespan_of(settings),
         responses={"default": {"description": "a problem", "content": {MEDIA_TYPE: {"schema": _problem_schema()}}}},
     )
     problems.install(app)
+    origins.install(app, settings)
     app.add_middleware(RequestLog)
     app.add_middleware(VersionPrefix)
     for routes in (home, submit, lists, jobs, tails, files, models, webhooks, health):

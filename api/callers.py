@@ -40,7 +40,7 @@ EVERYBODY = Caller(DEFAULT_OWNER, frozenset(SCOPES))  # where no key is asked fo
 
 async def caller_of(request: Request, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]) -> Caller:
     """Return who asks; raises UnauthorizedError for who needs a good key and has none."""
-    key = await state_of(request).doorkeeper.key_of(request, sent.credentials if sent else None)
+    key = await state_of(request).doorkeeper.key_of(request.scope, sent.credentials if sent else None)
     if key is None:
         return EVERYBODY
     structlog.contextvars.bind_contextvars(key=key.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -57,7 +58,13 @@ class Settings(BaseSettings):
     s3_access_key: str | None = Field(None, description="None: boto3's own chain of credentials")
     s3_secret_key: str | None = None
     secret: str | None = Field(None, description="signs URLs; None: one is made and kept in storage")
-    public_url: str | None = Field(None, description="the API as clients reach it; None: as the request names it")
+    public_url: str | None = Field(
+        None, description="the API as clients reach it, in all links; None: see trusted_hosts"
+    )
+    trusted_hosts: str = Field(
+        "", description="names in Host that get into links, comma-separated, *.example.com too, besides localhost"
+    )
+    cors_origins: str = Field("", description="https://app.example.com, comma-separated: pages that may use the API")
     require_keys: Literal["auto", "always", "never"] = Field(
         "auto", description="API keys; auto: of all but what comes over the loopback interface, and not through a proxy"
     )
@@ -164,6 +171,15 @@ class Settings(BaseSettings):
             raise ValueError("webhook_url needs webhook_secrets, with which its receiver checks what it gets")
         return self
 
+    @model_validator(mode="after")
+    def _origins_are_origins(self) -> Settings:
+        for origin in self.cors_origins_list:
+            if origin == "*" and self.require_keys != "always":
+                raise ValueError("cors_origins: * lets in every page, which needs require_keys=always")
+            if origin != "*" and not re.fullmatch(r"https?://[^/\s]+", origin):
+                raise ValueError(f"cors_origins: {origin!r} is not an origin, as https://app.example.com is")
+        return self
+
     @property
     def webhook_signing_secrets(self) -> tuple[str, ...]:
         """The server's secrets for webhooks, the newest first."""
@@ -173,6 +189,16 @@ class Settings(BaseSettings):
     def webhook_delays_s(self) -> tuple[float, ...]:
         """The waits between attempts in seconds."""
         return tuple(float(part) for part in self.webhook_retries_s.split(",") if part.strip())
+
+    @property
+    def trusted_hosts_list(self) -> list[str]:
+        """The hosts in `trusted_hosts`."""
+        return [host.strip().lower() for host in self.trusted_hosts.split(",") if host.strip()]
+
+    @property
+    def cors_origins_list(self) -> list[str]:
+        """The origins in `cors_origins`."""
+        return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
 
     @cached_property
     def model_locations(self) -> dict[str, str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
-from typing import Any, Literal
+from typing import Literal
 
-from starlette.requests import HTTPConnection
+from starlette.datastructures import Headers
+from starlette.types import Scope
 
+from api.access.hosts import is_loopback
 from api.threads import Threads
 from api.waiting.shared import Shared
 from core.access.keyring import Keyring
@@ -20,21 +21,37 @@ OURS = "tailor_"
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")  # a proxy speaks for somebody else
 
 
+Require = Literal["auto", "always", "never"]
+
+
+def needs_key(require: Require, scope: Scope) -> bool:
+    """Tell whether a request must bring a key.
+
+    By default all must but those that came over the loopback interface themselves: who listens there alone is asked by
+    nobody else. What a proxy on this machine hands on is somebody else's.
+    """
+    if require != "auto":
+        return require == "always"
+    ends = [end[0] if end else None for end in (scope.get("server"), scope.get("client"))]
+    headers = Headers(scope=scope)
+    return not all(map(is_loopback, ends)) or any(name in headers for name in FORWARDED)
+
+
 class Doorkeeper:
     """Knows the keys that were sent lately, for some seconds each. For one event loop."""
 
-    def __init__(self, keyring: Keyring, reading: Threads, require: Literal["auto", "always", "never"]) -> None:
+    def __init__(self, keyring: Keyring, reading: Threads, require: Require) -> None:
         self._keyring = keyring
         self._reading = reading
         self._require = require
         self._known: dict[str, Shared[ApiKey | None]] = {}
 
-    async def key_of(self, connection: HTTPConnection, sent: str | None) -> ApiKey | None:
+    async def key_of(self, scope: Scope, sent: str | None) -> ApiKey | None:
         """Return the key that `sent` is; None where none is needed and none was sent.
 
         Raises UnauthorizedError, and StorageUnavailableError: what can't be looked up opens nothing.
         """
-        needed = self.needs_key(connection)
+        needed = needs_key(self._require, scope)
         if sent is None or not (needed or sent.startswith(OURS)):
             if needed:
                 raise UnauthorizedError("this needs an API key, as the header Authorization: Bearer tailor_…")
@@ -47,17 +64,6 @@ class Doorkeeper:
             raise UnauthorizedError(f"the API key {key.id} was revoked", error="invalid_token")
         return key
 
-    def needs_key(self, connection: HTTPConnection) -> bool:
-        """Tell whether a request must bring a key.
-
-        By default all must but those that came over the loopback interface themselves: who listens there alone is
-        asked by nobody else. What a proxy on this machine hands on is somebody else's.
-        """
-        if self._require != "auto":
-            return self._require == "always"
-        ends = (connection.scope.get("server"), connection.scope.get("client"))
-        return not all(map(_is_loopback, ends)) or any(name in connection.headers for name in FORWARDED)
-
     async def _find(self, key_id: str) -> ApiKey | None:
         if key_id not in self._known:
             if len(self._known) >= REMEMBERED:
@@ -67,10 +73,3 @@ class Doorkeeper:
             return await self._known[key_id].answer(PATIENCE_S)
         except TimeoutError:
             raise StorageUnavailableError("storage does not answer: API keys can't be read", retry_after_s=5) from None
-
-
-def _is_loopback(end: Any) -> bool:
-    try:
-        return bool(ipaddress.ip_address(end[0]).is_loopback)
-    except (TypeError, ValueError, IndexError):
-        return False

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from api.intake.checks import check_prompt, parse, tail_usage
 from api.intake.fields import ImportFields
-from api.intake.identity import identify
+from api.intake.identity import identify, same_request, stored_before
 from api.intake.parsing import Body
-from api.intake.submission import accepted_now, same_request, stored_before
+from api.intake.submission import accepted_now
 from api.problems import field_errors
 from api.state import AppState
 from core.errors import InvalidInputError, PayloadTooLargeError, WrongModelError
@@ -45,8 +45,10 @@ async def submit_tail(state: AppState, owner: str, body: Body, idempotency_key: 
 def _submit_tail(services: Services, owner: str, body: Body, idempotency_key: str | None) -> Import:
     data = _file_bytes(body, services.settings.max_tail_bytes)
     fields = parse(ImportFields, Body({k: v for k, v in body.fields.items() if k != "file"}, body.strict))
-    job_id, request_hash = identify("import", owner, fields, idempotency_key, data)
-    if stored := stored_before(services, job_id, request_hash, idempotency_key):
+    job_id, request_hash = identify(
+        "import", fields, owner=owner, key=idempotency_key, secret=services.secret, picture=data
+    )
+    if stored := stored_before(services, owner, job_id, request_hash, idempotency_key):
         return _import(services, stored, replayed=True)
     try:
         file = read_tail_file(data)

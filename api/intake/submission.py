@@ -23,13 +23,12 @@ from api.intake.checks import (
     usable_tails,
 )
 from api.intake.fields import EditFields, PersonalizeFields
-from api.intake.identity import identify
+from api.intake.identity import identify, same_request, stored_before
 from api.intake.parsing import Body
 from api.intake.sources import Source, optional_source, picture_data, picture_source
 from api.intake.together import edits_of, with_json
 from api.intake.webhook import webhook_of, with_form_events
 from api.state import AppState
-from core.errors import IdempotencyConflictError, NotFoundError
 from core.jobs import keys
 from core.jobs.ids import tail_of
 from core.jobs.keeping.terms import terms
@@ -88,8 +87,10 @@ def _check_personalize(
     source, others = picture_source(body)
     fields = parse(PersonalizeFields, with_json(with_form_events(others), "edits"))
     sent_picture = source if isinstance(source, bytes) else b""  # a URL is one of the fields
-    job_id, request_hash = identify("personalize", owner, fields, idempotency_key, sent_picture)
-    if replay := _replay(services, job_id, request_hash, idempotency_key):
+    job_id, request_hash = identify(
+        "personalize", fields, owner=owner, key=idempotency_key, secret=services.secret, picture=sent_picture
+    )
+    if replay := _replay(services, owner, job_id, request_hash, idempotency_key):
         return replay
     info = services.registry.get(fields.model)
     params = personalize_params(services, info, fields)
@@ -125,8 +126,10 @@ def _check_edit(
     source, others = optional_source(body)
     fields = parse(EditFields, with_json(with_json(with_form_events(others), "tails"), "sweep"))
     sent_picture = source if isinstance(source, bytes) else b""
-    job_id, request_hash = identify("edit", owner, fields, idempotency_key, sent_picture)
-    if replay := _replay(services, job_id, request_hash, idempotency_key):
+    job_id, request_hash = identify(
+        "edit", fields, owner=owner, key=idempotency_key, secret=services.secret, picture=sent_picture
+    )
+    if replay := _replay(services, owner, job_id, request_hash, idempotency_key):
         return replay
     tails = usable_tails(services, owner, fields)
     tail = tails[0][0]
@@ -159,27 +162,9 @@ def _check_edit(
     return Checked(spec, info, source, idempotency_key, fit, tail_end)
 
 
-def stored_before(services: Services, job_id: str, request_hash: str, key: str | None) -> JobSpec | None:
-    """Return the job that an Idempotency-Key has already; refuses another request than the one that made it."""
-    if key is None:
-        return None
-    try:
-        stored = services.jobs.spec(job_id)
-    except NotFoundError:
-        return None
-    same_request(stored, request_hash)
-    return stored
-
-
-def _replay(services: Services, job_id: str, request_hash: str, key: str | None) -> Submission | None:
-    stored = stored_before(services, job_id, request_hash, key)
+def _replay(services: Services, owner: str, job_id: str, request_hash: str, key: str | None) -> Submission | None:
+    stored = stored_before(services, owner, job_id, request_hash, key)
     return Submission(services.jobs.state(stored.id), replayed=True) if stored else None
-
-
-def same_request(stored: JobSpec, request_hash: str) -> None:
-    """Refuse a request whose Idempotency-Key belongs to another one."""
-    if stored.request_hash != request_hash:
-        raise IdempotencyConflictError(f"this Idempotency-Key belongs to {stored.id}, another request", id=stored.id)
 
 
 def _same(services: Services, stored: JobSpec, request_hash: str) -> Submission:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from fastapi import Request
 
+from api.access.hosts import base_url
 from core.clock import utc_now
 from core.services import Services
 
@@ -23,8 +24,7 @@ class Links:
     def of(cls, request: Request, services: Services) -> Links:
         """Return links as the client of this request reaches the API."""
         expires_at = utc_now() + timedelta(seconds=services.settings.url_ttl_s)
-        base_url = services.settings.public_url or str(request.base_url)
-        return cls(services, base_url.rstrip("/"), expires_at)
+        return cls(services, base_url(services.settings, request.scope), expires_at)
 
     def to(self, key: str, filename: str, content_type: str) -> str:
         """Return a URL that serves an object until `expires_at`."""

@@ -144,6 +144,7 @@ def test_the_same_key_with_another_request_is_a_conflict(api: httpx.Client, chan
     assert personalize(api, headers=key).status_code == 202
     answer = personalize(api, headers=key, **change)
     assert (answer.status_code, answer.json()["type"]) == (422, "urn:tailor:problem:idempotency-conflict")
+    assert "job_" not in answer.text
 
 
 def test_the_same_key_with_another_picture_is_a_conflict(api: httpx.Client) -> None:
