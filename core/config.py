@@ -112,6 +112,9 @@ class Settings(BaseSettings):
     max_labels: int = Field(8, ge=0, le=24, description="of a job or a tail")
     max_label_chars: int = Field(100, ge=1, description="of a label's value; its name has 32 at most")
     max_queued: int = Field(1000, ge=1, description="per kind; beyond it new jobs get 429")
+    max_open_per_owner: int | None = Field(
+        None, ge=1, description="jobs of one owner that have not ended; beyond it new ones get 429; None: as max_queued"
+    )
     retention: Duration = Field(
         None, description="how long ended jobs and tails are kept: seconds, 7d, P7D; None: for ever"
     )

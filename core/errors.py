@@ -132,6 +132,12 @@ class QueueFullError(TailorError):
     status, type, title = 429, "queue-full", "Queue full"
 
 
+class QuotaExceededError(TailorError):
+    """One owner has as many jobs under way as it may."""
+
+    status, type, title = 429, "quota-exceeded", "Quota exceeded"
+
+
 class OverloadedError(TailorError):
     """The process has as much in hand as it may; `limit` says how much."""
 

@@ -10,7 +10,15 @@ from pydantic import BaseModel, ValidationError
 from api.intake.fields import EditFields, NewEdit, PersonalizeFields
 from api.intake.parsing import Body
 from api.problems import field_errors
-from core.errors import GoneError, InvalidInputError, NotFoundError, PromptTooLongError, QueueFullError, WrongModelError
+from core.errors import (
+    GoneError,
+    InvalidInputError,
+    NotFoundError,
+    PromptTooLongError,
+    QueueFullError,
+    QuotaExceededError,
+    WrongModelError,
+)
 from core.jobs.ids import is_tail_id, job_of
 from core.jobs.records import JobEnd, JobKind, JobSpec, JobStatus
 from core.models.exactness import check_exact
@@ -118,6 +126,15 @@ def check_room(services: Services, kind: JobKind, count: int = 1) -> None:
     if services.jobs.queued(kind) + count > services.settings.max_queued:
         limit = services.settings.max_queued
         raise QueueFullError(f"{limit} jobs of kind {kind} wait already", retry_after_s=30, limit=limit)
+
+
+def check_quota(services: Services, owner: str, count: int = 1) -> None:
+    """Refuse so many jobs of an owner's when it would have too many that have not ended."""
+    limit = services.settings.max_open_per_owner
+    if limit is None or (under_way := services.jobs.open_of(owner)) + count <= limit:
+        return
+    detail = f"{under_way} of your jobs have not ended, and you may have {limit}: {count} more are too many"
+    raise QuotaExceededError(detail, retry_after_s=30, limit=limit, under_way=under_way)
 
 
 def usable_tail(services: Services, owner: str, tail_id: str, field: str = "tail_id") -> tuple[JobSpec, JobEnd | None]:

@@ -12,6 +12,7 @@ from api.intake.checks import (
     check_company,
     check_edit_prompts,
     check_prompt,
+    check_quota,
     check_room,
     check_strength,
     check_sweep,
@@ -98,6 +99,7 @@ def _check_personalize(
     check_prompt(services, info, "prompt", fields.prompt, limit)
     kept = terms(services.settings, fields.labels, fields.ttl)
     check_room(services, "personalize")
+    check_quota(services, owner, 1 + len(fields.edits))
     spec = JobSpec(
         **accepted_now(services, job_id, request_hash, info, fields.seed),
         owner=owner,
@@ -143,6 +145,7 @@ def _check_edit(
     check_edit_prompts(services, info, positions, prompts, params.negative_prompt)
     kept = terms(services.settings, fields.labels, fields.ttl)
     check_room(services, "edit")
+    check_quota(services, owner)
     spec = JobSpec(
         **accepted_now(services, job_id, request_hash, info, fields.seed),
         **kept,

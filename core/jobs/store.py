@@ -238,6 +238,11 @@ class JobStore:
             lambda: self.live.lines.length(kind) + (self.live.open_jobs.waiting() if kind == "edit" else 0), 0
         )
 
+    def open_of(self, owner: str) -> int:
+        """Return how many of an owner's jobs have not ended; 0 when Redis is away."""
+        now_ms = int(self.clock.now().timestamp() * 1000)
+        return self._quietly(lambda: self.live.open_jobs.count_of(owner, now_ms), 0)
+
     @staticmethod
     def _quietly(call: Callable[[], T], otherwise: T) -> T:
         try:

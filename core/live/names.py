@@ -52,6 +52,11 @@ def lease_key(job_id: str) -> str:
     return f"tailor:lease:{job_id}"
 
 
+def open_key(owner: str) -> str:
+    """Return the sorted set of an owner's jobs that have not ended, by deadline in ms."""
+    return f"tailor:open:{owner}"
+
+
 def other_waiting_keys(spec: JobSpec) -> list[str]:
     """Return the sets of the edits that wait for an edit's tails beside its first."""
     return [waiting_key(tail_id) for tail_id in spec.tail_ids[1:]]

@@ -19,6 +19,14 @@ class OpenJobs:
         """Return how many there are."""
         return int(self._client.zcard(names.OPEN_JOBS))
 
+    def count_of(self, owner: str, now_ms: int) -> int:
+        """Return how many an owner has; what nobody ended counts until its deadline and no longer."""
+        key = names.open_key(owner)
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.zremrangebyscore(key, "-inf", now_ms)
+            pipe.zcard(key)
+            return int(pipe.execute()[1])
+
     def some(self, first: int, count: int) -> list[str]:
         """Return jobs by age, from the `first`-th oldest on."""
         return cast("list[str]", self._client.zrange(names.OPEN_JOBS, first, first + count - 1))

@@ -35,6 +35,7 @@ class Records:
             names.turns_key(spec.kind, spec.model_hash),
             names.LINES_IN_USE,
             names.LEASES,
+            names.open_key(spec.owner),
             *names.other_waiting_keys(spec),
         ]
         created, deadline = spec.created_at.timestamp(), int(spec.deadline_at.timestamp() * 1000)
@@ -77,10 +78,12 @@ class Records:
     def end(self, spec: JobSpec, status: JobStatus) -> None:
         """Mark a job as ended; takes it out of every line and tells the worker that may still run it."""
         sets = [names.LEASES, names.OPEN_JOBS, names.DEADLINES, names.WAITING_JOBS, names.waiting_key(spec.tail_id)]
-        keys = [*_both(spec.id), names.lease_key(spec.id), *sets, names.CLOSING, *names.line_keys(spec)]
+        keys = [*_both(spec.id), names.lease_key(spec.id), *sets, names.CLOSING, names.open_key(spec.owner)]
         others = names.other_waiting_keys(spec)
         channels = (names.changed_channel(spec.id), names.CANCELED)
-        self._scripts.run("end", [*keys, *others], spec.id, *channels, status, KEEP_S, len(others))
+        self._scripts.run(
+            "end", [*keys, *names.line_keys(spec), *others], spec.id, *channels, status, KEEP_S, len(others)
+        )
 
 
 def _both(job_id: str) -> list[str]:
