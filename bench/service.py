@@ -101,7 +101,9 @@ def wait_for_running(client: TailorClient, jobs: Sequence[str], count: int) -> N
 @contextmanager
 def load(client: TailorClient, count: int) -> Iterator[list[str]]:
     """Let so many personalizations run or wait for as long as the block; yields their ids."""
-    jobs = [client.personalize(demo_picture(), SOURCE_PROMPT, steps=PERSONALIZE_STEPS, seed=n).id for n in range(count)]
+    jobs = [
+        client.personalize([demo_picture()], [SOURCE_PROMPT], steps=PERSONALIZE_STEPS, seed=n).id for n in range(count)
+    ]
     try:
         yield jobs
     finally:
@@ -177,7 +179,7 @@ def main() -> None:
     options = parser.parse_args()
     require_plots()
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as (client, worker):
-        tail_id = ended(client, client.personalize(demo_picture(), SOURCE_PROMPT, steps=20, seed=1)).tail_id
+        tail_id = ended(client, client.personalize([demo_picture()], [SOURCE_PROMPT], steps=20, seed=1)).tail_id
         edit_seconds(client, tail_id, 2)  # warm
         rows = measure(client, worker, tail_id, loads=options.loads, slots=options.slots, edits=options.edits)
     cells = [

@@ -21,6 +21,7 @@ from bench.report import Spread, new_figure, require_plots, save_figure, show, w
 from bench.trials.studio import CRITTERS
 from core.diffusion import hiper
 from core.diffusion.backbone import Backbone, load_backbone
+from core.diffusion.learning.sources import Source
 from core.diffusion.requests import Routine
 from core.diffusion.stack import stack_conditioning
 from core.models.recipes import recipes_for
@@ -55,9 +56,8 @@ def make_routine(backbone: Backbone, kind: Kind, steps: int, seed: int) -> Routi
     if kind == "personalize":
         image = torch.rand(3, backbone.image_size, backbone.image_size, generator=torch.Generator().manual_seed(seed))
         params = recipe.personalize.model_copy(update={"steps": steps})
-        return hiper.personalize(
-            image=image * 2 - 1, prompt=PROMPT, params=params, schedule=backbone.schedule, seed=seed
-        )
+        sources = [Source(image * 2 - 1, PROMPT)]
+        return hiper.personalize(sources=sources, params=params, schedule=backbone.schedule, seed=seed)
     edit = recipe.edit.model_copy(update={"num_inference_steps": steps})
     tail = backbone.encode_prompt([PROMPT])[0].tail(recipe.personalize.positions)
     return hiper.edit(
@@ -67,7 +67,7 @@ def make_routine(backbone: Backbone, kind: Kind, steps: int, seed: int) -> Routi
         schedule=backbone.schedule,
         latent_shape=backbone.latent_shape,
         seed=seed,
-        source_prompt=PROMPT,
+        source_prompts=[PROMPT],
     )
 
 

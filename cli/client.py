@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -107,10 +107,14 @@ class TailorClient:
     def __exit__(self, _t: type[BaseException] | None, _e: BaseException | None, _tb: TracebackType | None) -> None:
         self._http.close()
 
-    def personalize(self, picture: Path, prompt: str, **options: object) -> Job:
-        """Send a picture to be learned; options that are None are left to the server."""
-        fields = {"prompt": prompt} | {name: str(value) for name, value in _given(options).items()}
-        files = {"picture": (picture.name, picture.read_bytes())}
+    def personalize(self, pictures: Sequence[Path], prompts: Sequence[str], **options: object) -> Job:
+        """Send pictures of a subject to be learned, with one prompt for all or one for each.
+
+        Options that are None are left to the server.
+        """
+        fields: dict[str, object] = {"prompt": list(prompts)}
+        fields |= {name: str(value) for name, value in _given(options).items()}
+        files = [("picture", (picture.name, picture.read_bytes())) for picture in pictures]
         return self._submit("/personalize", data=fields, files=files)
 
     def edit(self, tail_id: str, prompt: str, **options: object) -> Job:

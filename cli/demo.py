@@ -82,7 +82,7 @@ class Demo:
 
     def _make(self, client: TailorClient) -> None:
         with self._stage("personalize"):
-            learned = client.personalize(self.picture, SOURCE_PROMPT, seed=SEED)
+            learned = client.personalize([self.picture], [SOURCE_PROMPT], seed=SEED)
             self._follow(client, {learned.id: f'personalize "{SOURCE_PROMPT}"'})
         with self._stage(f"{len(EDITS)} edits, sent at once"):
             sent = {client.edit(learned.tail_id, prompt, seed=SEED).id: prompt for prompt in EDITS}

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from cli.client import DEFAULT_URL, ClientError, Job, TailorClient, UnreachableError
 from cli.commands import keys
+from cli.commands.words import pictures_and_prompts
 from cli.demo import run_demo
 from cli.parts import MissingPartError
 from cli.progress import JobProgress, state_of
@@ -115,9 +116,18 @@ def demo(
 
 @app.command()
 def personalize(
-    picture: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="JPEG, PNG or WebP.")],
-    prompt: Annotated[str, typer.Argument(help='What it shows, for example "a standing dog".')],
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PICTURE... PROMPT",
+            help='One or more pictures of the subject (JPEG, PNG or WebP), and what they show, as "a standing dog".',
+        ),
+    ],
     *,
+    prompts: Annotated[
+        list[str] | None,
+        typer.Option("--prompt", help="In place of PROMPT: once for all pictures, or as often as there are pictures."),
+    ] = None,
     model: Annotated[str | None, typer.Option(help="One of `tailor models`.")] = None,
     recipe: Annotated[str | None, typer.Option(help="Named settings, for example fast or paper.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimizer steps.")] = None,
@@ -127,9 +137,10 @@ def personalize(
     url: Url = None,
     key_file: KeyFile = None,
 ) -> None:
-    """Learn a picture's subject; the last line printed is the tail's id, for `tailor edit`."""
+    """Learn the subject of pictures; the last line printed is the tail's id, for `tailor edit`."""
+    pictures, said = pictures_and_prompts(words, prompts or [])
     with _client(url, key_file) as client:
-        job = client.personalize(picture, prompt, model=model, recipe=recipe, steps=steps, seed=seed)
+        job = client.personalize(pictures, said, model=model, recipe=recipe, steps=steps, seed=seed)
         job = _ended(client, job, "personalize") if wait else job
         typer.echo(job.model_dump_json() if as_json else job.tail_id)
 

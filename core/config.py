@@ -92,8 +92,9 @@ class Settings(BaseSettings):
     stall_s: float = Field(300, gt=0, description="a worker whose engine has not ticked for so long exits")
 
     # Limits
-    max_picture_bytes: int = 20 * 2**20
-    max_picture_pixels: int = 50_000_000
+    max_picture_bytes: int = Field(20 * 2**20, description="of all pictures of a request together")
+    max_picture_pixels: int = Field(50_000_000, description="of all pictures of a request together")
+    max_pictures: int = Field(16, ge=1, description="of one personalization")
     max_pixels_in_flight: int = Field(
         100_000_000, ge=1, description="decoded at once in an API process, 5 bytes each; a pixel of WebP counts as 4"
     )

@@ -46,7 +46,7 @@ class InvalidInputError(TailorError):
 
 
 class InvalidPictureError(InvalidInputError):
-    """The picture can't be used; `reason` is a stable word.
+    """A picture can't be used; `reason` is a stable word. The detail begins with the field's name.
 
     empty, too-large (bytes), pixels, too-small, format, animated, truncated or corrupt; for a picture that is fetched
     also inner-address, unreachable, tls, timeout, broken, status, redirects or content-type.
@@ -57,6 +57,10 @@ class InvalidPictureError(InvalidInputError):
     def __init__(self, reason: str, detail: str, *, field: str = "picture", **extra: Any) -> None:
         super().__init__(field, detail, reason=reason, **extra)
         self.reason = reason
+
+    def named(self, field: str) -> InvalidPictureError:
+        """Return the same error with the field's name in place of `picture`: which one of several it is."""
+        return InvalidPictureError(self.reason, field + self.detail.removeprefix("picture"), field=field)
 
 
 class PromptTooLongError(InvalidInputError):

@@ -49,9 +49,14 @@ class Header:
     height: int
 
     @property
+    def pixels(self) -> int:
+        """Width times height."""
+        return self.width * self.height
+
+    @property
     def cost(self) -> int:
         """What decoding takes, in pixels of about 5 bytes; measured: 1 to 6, and 8 for what is small but not RGB."""
-        return self.width * self.height * (WEBP_COST if self.format == "WEBP" else 1)
+        return self.pixels * (WEBP_COST if self.format == "WEBP" else 1)
 
 
 def read_header(data: bytes, *, max_bytes: int, max_pixels: int) -> Header:

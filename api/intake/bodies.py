@@ -18,8 +18,12 @@ from core.errors import PayloadTooLargeError
 FORM_OVERHEAD = 64 * 1024  # boundaries, headers and the text fields of a form
 
 
-def body_reader(max_bytes: Callable[[Request], int]) -> Callable[[Request], AsyncIterator[Body]]:
-    """Return a dependency that reads a JSON or form body of at most so many bytes."""
+def body_reader(max_bytes: Callable[[Request], int], *repeatable: str) -> Callable[[Request], AsyncIterator[Body]]:
+    """Return a dependency that reads a JSON or form body of at most so many bytes.
+
+    A form may hold the `repeatable` fields more than once.
+    """
+    several = frozenset(repeatable)
 
     async def read(request: Request) -> AsyncIterator[Body]:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -31,7 +35,8 @@ def body_reader(max_bytes: Callable[[Request], int]) -> Callable[[Request], Asyn
         with ExitStack() as held:
             take = held.enter_context(state.bodies.share())
             chunks = await _chunks(Request(request.scope, _limited(request, limit, take)))
-            yield replace(await state.threads.parsing.run(parse_body, kind, request.headers, chunks, limit), held=held)
+            body = await state.threads.parsing.run(parse_body, kind, request.headers, chunks, limit, several)
+            yield replace(body, held=held)
 
     return read
 

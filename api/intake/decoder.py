@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from api.intake.room import Room
+from api.intake.sources import PictureFile, called
 from api.threads import AllThreads
 from core.config import Settings
-from core.errors import OverloadedError
-from core.images import decode_picture, fit_picture, read_header, to_png
+from core.errors import InvalidPictureError, OverloadedError
+from core.images import Header, decode_picture, fit_picture, read_header, to_png
 from core.memory import give_back
 
 RETRY_AFTER_S = 10
@@ -23,26 +25,49 @@ class Decoder:
         self._threads = threads
         self._room = Room(settings.max_pixels_in_flight)
 
-    async def square(self, data: bytes, size: int, fit: Literal["crop", "pad"]) -> bytes:
-        """Return the picture in `data` as the PNG of a square of `size` pixels.
+    async def squares(self, pictures: Sequence[PictureFile], size: int, fit: Literal["crop", "pad"]) -> list[bytes]:
+        """Return the pictures of one request as PNGs of squares of `size` pixels, decoded one after the other.
 
-        Raises InvalidPictureError, and OverloadedError when too many pixels wait before it.
+        Raises InvalidPictureError, which says which one, and OverloadedError when too many pixels wait before them.
         """
-        header = await self._threads.parsing.run(read_header, data, **self._limits())
+        headers = await self._threads.parsing.run(self._headers, pictures)
         try:
-            async with self._room.of(header.cost, self._settings.max_decode_wait_s):
-                return await self._threads.decoding.run(self._decode, data, size, fit, header.cost)
+            async with self._room.of(max(header.cost for header in headers), self._settings.max_decode_wait_s):
+                return [
+                    await self._threads.decoding.run(self._decode, picture, size, fit, header.cost)
+                    for picture, header in zip(pictures, headers, strict=True)
+                ]
         except TimeoutError:
             limit = self._settings.max_pixels_in_flight
             detail = f"more pictures wait to be decoded than {limit} pixels at a time allow; send it again later"
             raise OverloadedError(detail, retry_after_s=RETRY_AFTER_S, limit=limit) from None
 
+    def _headers(self, pictures: Sequence[PictureFile]) -> list[Header]:
+        """Return what the files say of themselves; all together must be within the limits of one."""
+        headers: list[Header] = []
+        sizes, pixels = 0, 0
+        for picture in pictures:
+            name = picture.field
+            with called(name):
+                headers.append(read_header(picture.data, **self._limits()))
+            sizes, pixels = sizes + len(picture.data), pixels + headers[-1].pixels
+            _check_sum("too-large", name, sizes, "bytes", self._settings.max_picture_bytes)
+            _check_sum("pixels", name, pixels, "pixels", self._settings.max_picture_pixels)
+        return headers
+
     def _limits(self) -> dict[str, int]:
         return {"max_bytes": self._settings.max_picture_bytes, "max_pixels": self._settings.max_picture_pixels}
 
-    def _decode(self, data: bytes, size: int, fit: Literal["crop", "pad"], cost: int) -> bytes:
+    def _decode(self, picture: PictureFile, size: int, fit: Literal["crop", "pad"], cost: int) -> bytes:
         try:
-            return to_png(fit_picture(decode_picture(data, **self._limits(), side=size), size, fit))
+            with called(picture.field):
+                return to_png(fit_picture(decode_picture(picture.data, **self._limits(), side=size), size, fit))
         finally:
             if cost >= WORTH_GIVING_BACK:
                 give_back()
+
+
+def _check_sum(reason: str, name: str, total: int, unit: str, limit: int) -> None:
+    if total > limit:
+        detail = f"{name} and those before it have {total} {unit} together; at most {limit} are taken"
+        raise InvalidPictureError(reason, detail, field=name)

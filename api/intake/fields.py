@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from api.intake.webhook import FORM_EVENTS, WebhookField, form_events_schema
 from core.jobs.lists.labels import Labels
@@ -26,7 +27,31 @@ Ttl = Annotated[
 FILE = {"type": "string", "format": "binary", "description": "with strength: the picture to start from"}
 DATA_URI = FILE | {"format": "uri", "description": "with strength: the picture to start from, as a data URI"}
 
+
+def _several(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": schema, "minItems": 1}
+
+
 _CONFIG = ConfigDict(json_schema_extra=_without_defaults, allow_inf_nan=False)
+
+
+def _one_or_several(value: object) -> tuple[str, ...]:
+    texts = value if isinstance(value, list) else [value]
+    if not texts or not all(isinstance(text, str) for text in texts):
+        raise PydanticCustomError("texts", "Input should be a valid string, or a list of strings")
+    return tuple(texts)
+
+
+def _alike_or_not(texts: tuple[str, ...]) -> str | list[str]:
+    return list(texts) if len(set(texts)) > 1 else texts[0]
+
+
+Prompts = Annotated[
+    tuple[str, ...],
+    PlainValidator(_one_or_several),
+    PlainSerializer(_alike_or_not),
+    WithJsonSchema({"anyOf": [{"type": "string"}, _several({"type": "string"})]}),
+]
 
 
 class NewEdit(EditParams):
@@ -43,7 +68,7 @@ class NewEdit(EditParams):
 
 
 class PersonalizeFields(PersonalizeParams):
-    """The fields of `POST /personalize` beside the picture in its body."""
+    """The fields of `POST /personalize` beside the pictures in its body."""
 
     model_config = _CONFIG
 
@@ -53,7 +78,10 @@ class PersonalizeFields(PersonalizeParams):
         examples=["https://example.org/dog.png"],
     )
 
-    prompt: str = Field(description="says what the picture shows", examples=["a standing dog"])
+    prompt: Prompts = Field(
+        description="says what the picture shows; with several pictures one for all, or one for each",
+        examples=["a standing dog"],
+    )
     model: str | None = Field(None, description="one of GET /models; the default model otherwise")
     recipe: str = Field("", description="named settings; the model's default otherwise", examples=["fast"])
     seed: int | None = Field(None, ge=0, lt=SEED_LIMIT, description="drawn when the job is accepted otherwise")
@@ -119,17 +147,26 @@ def _with_file(file: dict[str, Any]) -> dict[str, Any]:
     return schema | {"properties": {"file": file} | schema["properties"], "required": ["file"]}
 
 
+_FILE = {"type": "string", "format": "binary"}
+_URI = {"type": "string", "description": "a data URI", "examples": ["data:image/png;base64,iVBORw0…"]}
+_URL = {
+    "type": "object",
+    "properties": {"url": {"type": "string"}},
+    "required": ["url"],
+    "additionalProperties": False,
+    "description": "the same as picture_url",
+}
+_ONE = [_URI, _URL]
+
+
 def personalize_body() -> dict[str, Any]:
     """Return OpenAPI's description of both bodies that `POST /personalize` takes."""
-    picture = "JPEG, PNG or WebP"
-    file = {"type": "string", "format": "binary", "description": picture}
-    text = {
-        "type": "string",
-        "description": f"{picture}, as a data URI",
-        "examples": ["data:image/png;base64,iVBORw0…"],
+    picture = "the subject, as JPEG, PNG or WebP"
+    file = {"description": f"{picture}; repeat it for several pictures", **_several(_FILE)}
+    uri = {
+        "description": f"{picture}: a data URI, a URL, or a list of them",
+        "anyOf": [*_ONE, _several({"anyOf": _ONE})],
     }
-    url = {"type": "object", "properties": {"url": {"type": "string"}}, "required": ["url"]}
-    uri = {"anyOf": [text, url | {"additionalProperties": False, "description": "the same as picture_url"}]}
     example = {"prompt": "a standing dog", "picture": "data:image/png;base64,iVBORw0…", "recipe": "fast"}
     schema = _schema(PersonalizeFields)
     bodies = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Literal
 
@@ -25,7 +26,7 @@ def identify(
     owner: str,
     key: str | None,
     secret: bytes,
-    picture: bytes = b"",
+    sent: Sequence[bytes] = (),
 ) -> tuple[str, str]:
     """Return a job's id and the hash of its request.
 
@@ -33,9 +34,10 @@ def identify(
     id behind a key that he guesses. The hash covers what was sent, not what a recipe or a drawn seed made of it: those
     may change between two tries.
     """
+    digests = [hashlib.sha256(picture).hexdigest() for picture in sent or (b"",)]
     canonical = {
         "kind": kind,
-        "picture": hashlib.sha256(picture).hexdigest(),
+        "picture": digests if len(digests) > 1 else digests[0],
         "fields": fields.model_dump(exclude_unset=True),
     }
     request_hash = hashlib.sha256(json.dumps(canonical, sort_keys=True).encode()).hexdigest()

@@ -46,7 +46,7 @@ def _submit_tail(services: Services, owner: str, body: Body, idempotency_key: st
     data = _file_bytes(body, services.settings.max_tail_bytes)
     fields = parse(ImportFields, Body({k: v for k, v in body.fields.items() if k != "file"}, body.strict))
     job_id, request_hash = identify(
-        "import", fields, owner=owner, key=idempotency_key, secret=services.secret, picture=data
+        "import", fields, owner=owner, key=idempotency_key, secret=services.secret, sent=[data]
     )
     if stored := stored_before(services, owner, job_id, request_hash, idempotency_key):
         return _import(services, stored, replayed=True)
@@ -71,7 +71,7 @@ def _submit_tail(services: Services, owner: str, body: Body, idempotency_key: st
         imported=imported,
     )
     spec = spec.model_copy(update={"tail_usage": _usage(info, file, spec)})
-    stored, new = services.jobs.accept(spec, data, shared_id=idempotency_key is not None)
+    stored, new = services.jobs.accept(spec, {imported.key: data}, shared_id=idempotency_key is not None)
     if not new:
         same_request(stored, request_hash)
     return _import(services, stored, replayed=not new)

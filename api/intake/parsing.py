@@ -23,10 +23,17 @@ FORMS = (MULTIPART, "application/x-www-form-urlencoded")
 MAX_FORM_FIELDS = 50
 MAX_JSON_BESIDE_PICTURE = 256 * 1024  # json takes the interpreter for itself for as long as it parses
 
+MOST_TAKEN_OUT = 1000  # pictures; who sends more of them is refused in any case
+_PICTURE = re.compile(rb'"picture"\s*:\s*(?P<list>\[\s*)?"')
+_NEXT_PICTURE = re.compile(rb'"\s*,\s*"')
+
 
 @dataclass(frozen=True)
 class Body:
-    """What a client sent: fields as they came; `picture`, or a tail's `file`, may be bytes (a file) or text."""
+    """What a client sent: fields as they came; `picture`, or a tail's `file`, may be bytes (a file) or text.
+
+    A field that a form holds several times is a list, as one may come in JSON.
+    """
 
     fields: dict[str, Any]
     strict: bool
@@ -40,23 +47,26 @@ class Body:
         self.held.close()
 
 
-def parse_body(kind: str, headers: Headers, chunks: list[bytes], max_bytes: int) -> Body:
+def parse_body(
+    kind: str, headers: Headers, chunks: list[bytes], max_bytes: int, repeatable: frozenset[str] = frozenset()
+) -> Body:
     """Return a body of the media type `kind`; takes the chunks out of their list.
 
-    Raises MalformedRequestError, PayloadTooLargeError and InvalidInputError (a field is given twice, or is a file).
+    Raises MalformedRequestError, PayloadTooLargeError and InvalidInputError (a field is given twice that is not one of
+    the `repeatable`, or is a file).
     """
     if kind == JSON:
         data = b"".join(chunks)
         chunks.clear()
         return Body(_parse_json(data), strict=True)
-    return Body(_parse_form(kind, headers, chunks, max_bytes), strict=False)
+    return Body(_parse_form(kind, headers, chunks, max_bytes, repeatable), strict=False)
 
 
 def _parse_json(data: bytes) -> dict[str, Any]:
-    """Return the object; a long picture is taken out first, as what is left parses at once."""
-    picture = None
+    """Return the object; long pictures are taken out first, as what is left parses at once."""
+    pictures: list[str] = []
     if len(data) > MAX_JSON_BESIDE_PICTURE:
-        data, picture = _without_picture(data)
+        data, pictures = _without_pictures(data)
     if len(data) > MAX_JSON_BESIDE_PICTURE:
         limit = MAX_JSON_BESIDE_PICTURE
         raise PayloadTooLargeError(f"the body is over the limit of {limit} bytes beside its picture", limit=limit)
@@ -66,37 +76,53 @@ def _parse_json(data: bytes) -> dict[str, Any]:
         raise MalformedRequestError(f"the body is not JSON: {error}") from None
     if not isinstance(value, dict):
         raise MalformedRequestError("the body is not a JSON object")
-    if picture is not None and value.get("picture") == "":
-        value["picture"] = picture
+    if pictures:
+        _put_back(value, pictures)
     return value
 
 
-def _without_picture(data: bytes) -> tuple[bytes, str | None]:
-    """Return JSON whose picture is empty, and the picture; JSON as it is if that can't be done simply."""
-    for name in islice(re.finditer(rb'"picture"', data), 2):  # the first may be somebody's prompt
-        start = data.find(b'"', name.end()) + 1
-        end = data.find(b'"', start)
-        if 0 < start < end and data[name.end() : start - 1].strip() == b":":
+def _without_pictures(data: bytes) -> tuple[bytes, list[str]]:
+    """Return JSON whose pictures are empty, and the pictures; JSON as it is if that can't be done simply."""
+    for name in islice(_PICTURE.finditer(data), 2):  # the first may be somebody's prompt
+        kept, start = [data[: name.end()]], name.end()
+        pictures: list[str] = []
+        while len(pictures) < MOST_TAKEN_OUT and (end := data.find(b'"', start)) >= 0:
             text = data[start:end].replace(rb"\/", b"/")
-            return (data, None) if b"\\" in text else (data[:start] + data[end:], text.decode("latin-1"))
-    return data, None
+            if b"\\" in text:
+                return data, []
+            pictures.append(text.decode("latin-1"))
+            another = _NEXT_PICTURE.match(data, end) if name["list"] else None
+            start = another.end() if another else end
+            kept.append(data[end:start])
+            if another is None:
+                return b"".join([*kept, data[end:]]), pictures
+    return data, []
+
+
+def _put_back(value: dict[str, Any], pictures: list[str]) -> None:
+    if value.get("picture") == "":
+        value["picture"] = pictures[0]
+    elif value.get("picture") == [""] * len(pictures):
+        value["picture"] = pictures
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _parse_form(kind: str, headers: Headers, chunks: list[bytes], max_bytes: int) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
+def _parse_form(
+    kind: str, headers: Headers, chunks: list[bytes], max_bytes: int, repeatable: frozenset[str]
+) -> dict[str, Any]:
+    fields: dict[str, list[Any]] = {}
     try:
         form = _at_once(_form_parser(kind, headers, _stream(chunks), max_bytes).parse())
     except (MultiPartException, FormParserError) as error:
         raise MalformedRequestError(f"the form can't be read: {error}") from None
     for name, value in form.multi_items():
-        if name in fields:
+        if name in fields and name not in repeatable:
             raise InvalidInputError(name, f"{name} is given twice")
-        fields[name] = _file(name, value) if isinstance(value, UploadFile) else value
-    return fields
+        fields.setdefault(name, []).append(_file(name, value) if isinstance(value, UploadFile) else value)
+    return {name: values if len(values) > 1 else values[0] for name, values in fields.items()}
 
 
 def _form_parser(
@@ -104,7 +130,9 @@ def _form_parser(
 ) -> MultiPartParser | FormParser:
     if kind != MULTIPART:
         return FormParser(headers, stream, max_fields=MAX_FORM_FIELDS, max_part_size=max_bytes)
-    parser = MultiPartParser(headers, stream, max_files=2, max_fields=MAX_FORM_FIELDS, max_part_size=max_bytes)
+    parser = MultiPartParser(
+        headers, stream, max_files=MAX_FORM_FIELDS, max_fields=MAX_FORM_FIELDS, max_part_size=max_bytes
+    )
     parser.spool_max_size = max_bytes + 1  # in memory, where it is anyway
     return parser
 

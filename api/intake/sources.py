@@ -1,9 +1,9 @@
-"""Where a request's picture comes from: its own body, or a URL that is fetched before the job is accepted."""
+"""Where a request's pictures come from: its own body, or URLs that are fetched before the job is accepted."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,14 @@ from core.images import parse_data_uri
 
 
 @dataclass(frozen=True)
+class PictureFile:
+    """A picture's file, and what problems call it."""
+
+    field: str
+    data: bytes
+
+
+@dataclass(frozen=True)
 class PictureUrl:
     """A URL that stands for a picture, and the field that named it."""
 
@@ -21,31 +29,28 @@ class PictureUrl:
     url: str
 
 
-Source = bytes | PictureUrl
-_PICTURE = ("picture", "picture_url")
+Source = PictureFile | PictureUrl
 
 
-def picture_source(body: Body) -> tuple[Source, Body]:
-    """Return where the picture comes from, and the other fields; a URL is `picture_url` in them, however it was sent.
+def picture_sources(body: Body, most: int) -> tuple[list[Source], Body]:
+    """Return where the pictures come from, at most so many, and the other fields.
 
-    Raises InvalidInputError, and InvalidPictureError for a data URI that is none.
+    The URL of a single picture is `picture_url` in them, however it was sent; of several none is. Raises
+    InvalidInputError, and InvalidPictureError for a data URI that is none.
     """
-    fields = {name: value for name, value in body.fields.items() if name != "picture"}
+    others = {name: value for name, value in body.fields.items() if name not in ("picture", "picture_url")}
     picture, url = (_sent(body, name) for name in ("picture", "picture_url"))
     if picture is not None and url is not None:
         raise InvalidInputError("picture_url", "picture_url and picture are both given; a job learns from one of them")
-    if isinstance(picture, dict):
-        fields["picture_url"] = _url_of(picture)
-        return PictureUrl("picture.url", fields["picture_url"]), Body(fields, body.strict)
-    if isinstance(url, str):
-        return PictureUrl("picture_url", url), Body(fields, body.strict)
-    if isinstance(picture, str):
-        picture = parse_data_uri(picture)
-    if not isinstance(picture, bytes):
-        raise InvalidInputError(
-            "picture", "picture is required: a file in a form, a data URI or a URL in JSON, or picture_url"
-        )
-    return picture, Body(fields, body.strict)
+    field, given = ("picture_url", url) if picture is None and url is not None else ("picture", picture)
+    several = given if isinstance(given, list) else [given]
+    if not 1 <= len(several) <= most:
+        taken = "one is" if most == 1 else f"1 to {most} are"
+        raise InvalidInputError(field, f"{field} is given {len(several)} times; {taken} taken", limit=most)
+    sources = [_source(name_of(field, index, several), value) for index, value in enumerate(several)]
+    if len(sources) == 1 and isinstance(sources[0], PictureUrl):
+        others["picture_url"] = sources[0].url
+    return sources, Body(others, body.strict)
 
 
 def _sent(body: Body, name: str) -> Any:
@@ -55,26 +60,63 @@ def _sent(body: Body, name: str) -> Any:
 
 def optional_source(body: Body) -> tuple[Source | None, Body]:
     """Return where the picture of a request comes from that need not have one."""
-    has_one = any(body.fields.get(name) not in (None, "") for name in ("picture", "picture_url"))
-    return picture_source(body) if has_one else (None, body)
+    if all(body.fields.get(name) in (None, "") for name in ("picture", "picture_url")):
+        return None, body
+    [source], others = picture_sources(body, most=1)
+    return source, others
 
 
-def _url_of(picture: dict[str, Any]) -> str:
-    if picture.keys() != {"url"} or not isinstance(picture["url"], str):
-        raise InvalidInputError(
-            "picture", 'picture must be a data URI, or an object with nothing but a text, its "url"'
-        )
-    return picture["url"]
+def _source(name: str, given: object) -> Source:
+    if isinstance(given, bytes):
+        return PictureFile(name, given)
+    if isinstance(given, dict):
+        return PictureUrl(f"{name}.url", _url_of(name, given))
+    if isinstance(given, str) and name.startswith("picture_url"):
+        return PictureUrl(name, given)
+    if isinstance(given, str):
+        with called(name):
+            return PictureFile(name, parse_data_uri(given))
+    raise InvalidInputError(
+        name, f"{name} is required: a file in a form, a data URI or a URL in JSON, or picture_url, a text"
+    )
+
+
+def _url_of(name: str, given: dict[str, Any]) -> str:
+    if given.keys() != {"url"} or not isinstance(given["url"], str):
+        raise InvalidInputError(name, f'{name} must be a data URI, or an object with nothing but a text, its "url"')
+    return given["url"]
+
+
+def sent_of(sources: Sequence[Source]) -> list[bytes]:
+    """Return what tells the pictures of one request from those of another; a single URL is one of the fields."""
+    if len(sources) == 1:
+        return [source.data for source in sources if isinstance(source, PictureFile)]
+    return [source.data if isinstance(source, PictureFile) else source.url.encode() for source in sources]
+
+
+def name_of(field: str, index: int, values: Sequence[object]) -> str:
+    """Return what problems call one of several values: `picture[2]` is the third; one alone has the field's name."""
+    return f"{field}[{index}]" if len(values) > 1 else field
+
+
+@contextmanager
+def called(name: str) -> Iterator[None]:
+    """Let what is wrong with a picture in the block say which one it is."""
+    try:
+        yield
+    except InvalidPictureError as error:
+        raise error.named(name) from error.__cause__
 
 
 @asynccontextmanager
-async def picture_data(fetcher: PictureFetcher, source: Source) -> AsyncIterator[bytes]:
-    """Yield the picture's file; what is found wrong with a fetched one in the block is said of the field of its URL."""
-    if isinstance(source, bytes):
-        yield source
-        return
-    async with fetcher.fetched(source.field, source.url) as data:
-        try:
-            yield data
-        except InvalidPictureError as error:
-            raise InvalidPictureError(error.reason, f"{source.field}: {error.detail}", field=source.field) from error
+async def picture_files(fetcher: PictureFetcher, sources: Sequence[Source]) -> AsyncIterator[list[PictureFile]]:
+    """Yield the pictures' files, those that have URLs fetched one after the other."""
+    async with AsyncExitStack() as held:
+        files = []
+        for source in sources:
+            if isinstance(source, PictureUrl):
+                fetched = await held.enter_async_context(fetcher.fetched(source.field, source.url))
+                files.append(PictureFile(source.field, fetched))
+            else:
+                files.append(source)
+        yield files

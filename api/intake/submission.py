@@ -1,9 +1,10 @@
-"""Accepts jobs: what was checked is stored with its picture and made known."""
+"""Accepts jobs: what was checked is stored with its pictures and made known."""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -26,14 +27,16 @@ from api.intake.checks import (
 from api.intake.fields import EditFields, PersonalizeFields
 from api.intake.identity import identify, same_request, stored_before
 from api.intake.parsing import Body
-from api.intake.sources import Source, optional_source, picture_data, picture_source
+from api.intake.sources import Source, name_of, optional_source, picture_files, picture_sources, sent_of
 from api.intake.together import edits_of, with_json
 from api.intake.webhook import webhook_of, with_form_events
 from api.state import AppState
+from core.errors import InvalidInputError
 from core.jobs import keys
 from core.jobs.ids import tail_of
 from core.jobs.keeping.terms import terms
-from core.jobs.records import JobEnd, JobSpec, JobState, JobStatus, LiveRecord
+from core.jobs.records import JobEnd, JobSpec, JobState, JobStatus, LiveRecord, SourcePicture
+from core.jobs.store import NOTHING_SENT
 from core.models.info import ModelInfo
 from core.models.parameters import Fit
 from core.models.sweeps import SEED_LIMIT
@@ -50,11 +53,15 @@ class Submission:
 
 @dataclass(frozen=True)
 class Checked:
-    """A job that was checked but for its picture; `tail_end` is that of an edit all of whose tails are ready."""
+    """A job that was checked but for its pictures; `prompts` has one for each of them.
+
+    `tail_end` is that of an edit all of whose tails are ready.
+    """
 
     spec: JobSpec
     info: ModelInfo
-    source: Source
+    sources: list[Source]
+    prompts: list[str]
     idempotency_key: str | None
     fit: Fit = "crop"
     tail_end: JobEnd | None = None
@@ -63,9 +70,9 @@ class Checked:
 async def submit_personalize(
     state: AppState, owner: str, body: Body, idempotency_key: str | None, base_url: str
 ) -> Submission:
-    """Check an owner's personalization, store it with its picture and make it known."""
+    """Check an owner's personalization, store it with its pictures and make it known."""
     checked = await state.threads.intake.run(_check_personalize, state.services, owner, body, idempotency_key, base_url)
-    return checked if isinstance(checked, Submission) else await _with_its_picture(state, checked)
+    return checked if isinstance(checked, Submission) else await _with_its_pictures(state, checked)
 
 
 async def submit_edit(
@@ -73,30 +80,28 @@ async def submit_edit(
 ) -> Submission:
     """Check an owner's edit, store it and make it known; it waits for its tail if that is not ready."""
     checked = await state.threads.intake.run(_check_edit, state.services, owner, body, idempotency_key, base_url)
-    return checked if isinstance(checked, Submission) else await _with_its_picture(state, checked)
+    return checked if isinstance(checked, Submission) else await _with_its_pictures(state, checked)
 
 
-async def _with_its_picture(state: AppState, checked: Checked) -> Submission:
-    async with picture_data(state.fetcher, checked.source) as data:
-        picture = await state.decoder.square(data, checked.info.image_size, checked.fit)
-    return await state.threads.intake.run(_accept_with_picture, state.services, checked, picture)
+async def _with_its_pictures(state: AppState, checked: Checked) -> Submission:
+    async with picture_files(state.fetcher, checked.sources) as files:
+        pictures = await state.decoder.squares(files, checked.info.image_size, checked.fit)
+    return await state.threads.intake.run(_accept_with_pictures, state.services, checked, pictures)
 
 
 def _check_personalize(
     services: Services, owner: str, body: Body, idempotency_key: str | None, base_url: str
 ) -> Submission | Checked:
-    source, others = picture_source(body)
+    sources, others = picture_sources(body, services.settings.max_pictures)
     fields = parse(PersonalizeFields, with_json(with_form_events(others), "edits"))
-    sent_picture = source if isinstance(source, bytes) else b""  # a URL is one of the fields
     job_id, request_hash = identify(
-        "personalize", fields, owner=owner, key=idempotency_key, secret=services.secret, picture=sent_picture
+        "personalize", fields, owner=owner, key=idempotency_key, secret=services.secret, sent=sent_of(sources)
     )
     if replay := _replay(services, owner, job_id, request_hash, idempotency_key):
         return replay
     info = services.registry.get(fields.model)
     params = personalize_params(services, info, fields)
-    limit = info.sequence_length - params.positions
-    check_prompt(services, info, "prompt", fields.prompt, limit)
+    prompts = _prompt_for_each(services, info, fields.prompt, len(sources), info.sequence_length - params.positions)
     kept = terms(services.settings, fields.labels, fields.ttl)
     check_room(services, "personalize")
     check_quota(services, owner, 1 + len(fields.edits))
@@ -105,20 +110,35 @@ def _check_personalize(
         owner=owner,
         **kept,
         kind="personalize",
-        prompt=fields.prompt,
+        prompt=prompts[0],
         tail_id=tail_of(job_id),
         personalize=params,
         tail_usage=info.recipes[params.recipe].edit,
         webhook=webhook_of(services.settings, fields.webhook, base_url),
     )
     edits = edits_of(services, spec, info, fields.edits)
-    return Checked(spec.model_copy(update={"edits": edits}), info, source, idempotency_key, params.fit)
+    spec = spec.model_copy(update={"edits": edits})
+    return Checked(spec, info, sources, prompts, idempotency_key, params.fit)
 
 
-def _accept_with_picture(services: Services, checked: Checked, picture: bytes) -> Submission:
-    key = keys.picture(checked.spec.id, hashlib.sha256(picture).hexdigest())
-    spec = checked.spec.model_copy(update={"picture_key": key})
-    return _accept(services, spec, checked.idempotency_key, picture=picture, tail_end=checked.tail_end)
+def _prompt_for_each(
+    services: Services, info: ModelInfo, prompts: tuple[str, ...], pictures: int, limit: int
+) -> list[str]:
+    """Return each picture's prompt: there is one for all, or one each."""
+    if len(prompts) not in (1, pictures):
+        detail = f"prompt is given {len(prompts)} times for {pictures} pictures; give one for all, or one for each"
+        raise InvalidInputError("prompt", detail)
+    for index, prompt in enumerate(prompts):
+        check_prompt(services, info, name_of("prompt", index, prompts), prompt, limit)
+    return list(prompts) * (pictures // len(prompts))
+
+
+def _accept_with_pictures(services: Services, checked: Checked, pictures: list[bytes]) -> Submission:
+    stored = [keys.picture(checked.spec.id, hashlib.sha256(picture).hexdigest()) for picture in pictures]
+    more = [SourcePicture(key=key, prompt=said) for key, said in zip(stored[1:], checked.prompts[1:], strict=True)]
+    spec = checked.spec.model_copy(update={"picture_key": stored[0], "more_pictures": tuple(more)})
+    files = dict(zip(stored, pictures, strict=True))
+    return _accept(services, spec, checked.idempotency_key, sent=files, tail_end=checked.tail_end)
 
 
 def _check_edit(
@@ -127,10 +147,8 @@ def _check_edit(
     """Check an edit, and accept it at once if it brings no picture of its own."""
     source, others = optional_source(body)
     fields = parse(EditFields, with_json(with_json(with_form_events(others), "tails"), "sweep"))
-    sent_picture = source if isinstance(source, bytes) else b""
-    job_id, request_hash = identify(
-        "edit", fields, owner=owner, key=idempotency_key, secret=services.secret, picture=sent_picture
-    )
+    sent = sent_of([source] if source else [])
+    job_id, request_hash = identify("edit", fields, owner=owner, key=idempotency_key, secret=services.secret, sent=sent)
     if replay := _replay(services, owner, job_id, request_hash, idempotency_key):
         return replay
     tails = usable_tails(services, owner, fields)
@@ -162,7 +180,7 @@ def _check_edit(
     if source is None:
         return _accept(services, spec, idempotency_key, tail_end=tail_end)
     fit: Fit = tail.personalize.fit if tail.personalize else "crop"
-    return Checked(spec, info, source, idempotency_key, fit, tail_end)
+    return Checked(spec, info, [source], [spec.prompt], idempotency_key, fit, tail_end)
 
 
 def _replay(services: Services, owner: str, job_id: str, request_hash: str, key: str | None) -> Submission | None:
@@ -196,10 +214,10 @@ def _accept(
     spec: JobSpec,
     idempotency_key: str | None,
     *,
-    picture: bytes | None = None,
+    sent: Mapping[str, bytes] = NOTHING_SENT,
     tail_end: JobEnd | None = None,
 ) -> Submission:
-    stored, new = services.jobs.accept(spec, picture, shared_id=idempotency_key is not None)
+    stored, new = services.jobs.accept(spec, sent, shared_id=idempotency_key is not None)
     if not new:
         return _same(services, stored, spec.request_hash)
     services.jobs.announce(stored, tail_end=tail_end)

@@ -19,11 +19,12 @@ router = APIRouter(tags=["jobs"])
 
 
 def _picture_limit(request: Request) -> int:
-    # A data URI is a third longer than the picture in it.
+    # All pictures together; a data URI is a third longer than the picture in it.
     return state_of(request).services.settings.max_picture_bytes * 4 // 3 + FORM_OVERHEAD
 
 
 WithPicture = Annotated[Body, Depends(body_reader(_picture_limit))]
+WithPictures = Annotated[Body, Depends(body_reader(_picture_limit, "picture", "picture_url", "prompt"))]
 Key = Annotated[
     str | None, Header(alias="Idempotency-Key", description="the same key and request again return the same job")
 ]
@@ -31,9 +32,9 @@ Key = Annotated[
 
 @router.post("/personalize", status_code=202, openapi_extra=personalize_body(), dependencies=[Depends(may("submit"))])
 async def personalize(
-    *, body: WithPicture, caller: Asking, state: State, answer: HowToAnswer, key: Key = None
+    *, body: WithPictures, caller: Asking, state: State, answer: HowToAnswer, key: Key = None
 ) -> JobView:
-    """Learn the subject of one picture: the answer names the tail that will hold it, and the edits sent with it."""
+    """Learn the subject of one picture or more: the answer names the tail to be, and the edits sent with it."""
     submission = await submit_personalize(state, caller.owner, body, key, answer.base_url)
     body.let_go()
     return await answer.tell(submission)

@@ -44,7 +44,9 @@ class JobView(BaseModel):
     tail_id: str = Field(examples=["tail_0123456789abcdef01234567"])
     tails: list[TailUse] = Field([], description="an edit's, when it has several; the first is that of tail_id")
     model: str
-    prompt: str
+    prompt: str = Field(description="of a personalization with several pictures the first one's")
+    pictures: int | None = Field(None, description="how many a personalization learns from")
+    prompts: list[str] | None = Field(None, description="one a picture, where they are not all the same")
     seed: int
     labels: dict[str, str] = Field({}, examples=[{"name": "Rex"}])
     parameters: dict[str, Any] = Field(description="all parameters, those of the recipe included")
@@ -76,6 +78,8 @@ def job_view(state: JobState, links: Links) -> JobView:
             include={"id", "kind", "tail_id", "tails", "model", "prompt", "seed", "labels", "created_at"}
         ),
         **live.model_dump(include={"attempt", "step", "steps", "loss"}),
+        pictures=len(spec.pictures) if spec.kind == "personalize" else None,
+        prompts=list(spec.source_prompts) if len(set(spec.source_prompts)) > 1 else None,
         status=state.status,
         waiting_for=state.waiting_for,
         parameters=parameters.model_dump() if parameters else {},

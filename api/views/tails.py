@@ -19,7 +19,8 @@ class TailView(BaseModel):
     status: JobStatus
     model: str
     model_hash: str
-    prompt: str
+    prompt: str = Field(description="what the picture shows; of several pictures the first")
+    pictures: int = Field(description="how many it is learned from; 0 of one that came as a file")
     imported: bool = Field(False, description="whether it was not learned here but came as a file")
     labels: dict[str, str] = Field({}, examples=[{"name": "Rex"}])
     positions: int | None = Field(None, description="n, the vectors of the tail")
@@ -37,6 +38,7 @@ def tail_view(spec: JobSpec, end: JobEnd | None, status: JobStatus, labels: dict
         id=spec.tail_id,
         job_id=spec.id,
         status=status,
+        pictures=len(spec.pictures),
         imported=spec.imported is not None,
         labels=labels,
         expires_at=expires_at(spec, end),

@@ -70,7 +70,7 @@ class Backlog:
         """Accept and announce one job."""
         spec = self._spec(kind, sleeping_job_id(sleeps_s))
         at = time.time()
-        self.jobs.accept(spec, self._picture if kind == "personalize" else None)
+        self.jobs.accept(spec, dict.fromkeys(spec.input_keys, self._picture))
         if nudges:
             self.jobs.announce(spec)
         else:
@@ -107,7 +107,7 @@ class Backlog:
     def _ready_tail(self) -> JobSpec:
         """Return a personalization that has ended well, for edits to use."""
         spec = self._spec("personalize", sleeping_job_id(0))
-        self.jobs.accept(spec, self._picture)
+        self.jobs.accept(spec, dict.fromkeys(spec.input_keys, self._picture))
         key = keys.output(spec.id, 1, "tail.safetensors")
         self.storage.put(key, save_tensors({"tail": torch.zeros(POSITIONS, WIDTH)}))
         end = JobEnd(job_id=spec.id, status=JobStatus.SUCCEEDED, ended_at=utc_now(), attempt=1, tail_key=key)

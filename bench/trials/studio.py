@@ -17,6 +17,7 @@ from tqdm import tqdm
 from core.config import REPOSITORY
 from core.diffusion import hiper
 from core.diffusion.backbone import Backbone
+from core.diffusion.learning.sources import Source
 from core.diffusion.requests import Report, Routine
 from core.models.parameters import EditParams, PersonalizeParams
 from pretrain.captions.caption import plain_caption
@@ -34,13 +35,13 @@ CRITTERS = REPOSITORY / "models" / "critters"
 class Wish:
     """An edit: a prompt, the tail (n, D) to put behind it (None: the prompt's own, that is plain Stable Diffusion).
 
-    `source_prompt` is the one that the tail was learned with.
+    `source_prompts` are those that the tail was learned with, one a picture.
     """
 
     prompt: str
     tail: Tensor | None
     seed: int
-    source_prompt: str | None = None
+    source_prompts: Sequence[str] = ()
 
 
 class Studio:
@@ -74,9 +75,8 @@ class Studio:
 
     def _learn(self, source: Scene, seed: int, params: PersonalizeParams) -> Routine[Tensor]:
         image = to_tensor(np.asarray(render(source))[None])[0]
-        return hiper.personalize(
-            image=image, prompt=plain_caption(source), params=params, schedule=self.backbone.schedule, seed=seed
-        )
+        sources = [Source(image, plain_caption(source))]
+        return hiper.personalize(sources=sources, params=params, schedule=self.backbone.schedule, seed=seed)
 
     def _edit(self, wish: Wish, params: EditParams) -> Routine[list[Tensor]]:
         tail = wish.tail
@@ -90,7 +90,7 @@ class Studio:
             schedule=self.backbone.schedule,
             latent_shape=self.backbone.latent_shape,
             seed=wish.seed,
-            source_prompt=wish.source_prompt,
+            source_prompts=wish.source_prompts,
         )
 
     def _run(self, kind: Kind, jobs: Iterable[Routine[T]], count: int) -> list[T]:

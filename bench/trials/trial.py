@@ -121,7 +121,7 @@ class Trial:
         """Make all edits and mark them."""
         plan = self._plan()
         wishes = [
-            Wish(prompts(case, target), tails.rows[index], seed, plain_caption(case.source))
+            Wish(prompts(case, target), tails.rows[index], seed, [plain_caption(case.source)])
             for index, case, target, seed in plan
         ]
         scale = None if tails.rows[0] is None else params.tail_scale

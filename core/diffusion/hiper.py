@@ -11,14 +11,14 @@ import torch
 from torch import Generator, Tensor
 
 from core.diffusion.conditioning import Conditioning
-from core.diffusion.preview import Preview, fit_rgb, is_due, to_rgb
+from core.diffusion.learning.preview import Preview, is_due, to_rgb
+from core.diffusion.learning.sources import EncodedSource, Source, beginning, encode, encode_prompts, guess_tail
 from core.diffusion.requests import (
     AdamState,
     AdamStep,
     DecodeLatents,
     EncodeImage,
     EncodePrompt,
-    GuessTail,
     LossAndGrad,
     NoiseLoss,
     PredictNoise,
@@ -96,39 +96,36 @@ def _check_alike(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
 
 def personalize(
     *,
-    image: Tensor,
-    prompt: str,
+    sources: Sequence[Source],
     params: PersonalizeParams,
     schedule: Schedule,
     seed: int,
     checkpoint: dict[str, Tensor] | None = None,
 ) -> Routine[Tensor]:
-    """Learn the tail (n, D), float32, of one picture `image` (3, H, W) in -1..1 and its source prompt.
+    """Learn the tail (n, D), float32, of the subject that one or more pictures show.
 
-    Only the tail is optimized, with Adam on the noise-prediction loss (HiPer, section 3.2). Every step ends in a
-    `Report` with a checkpoint, from which a later attempt goes on; from one that doesn't fit it begins again, with a
-    word in the log. Raises NonFiniteLossError.
+    Only the tail is optimized, with Adam on the noise-prediction loss (HiPer, section 3.2); each step draws one of the
+    pictures. Every step ends in a `Report` with a checkpoint, from which a later attempt goes on; from one that
+    doesn't fit it begins again, with a word in the log. Raises NonFiniteLossError.
     """
-    conditioning: Conditioning = yield EncodePrompt(prompt)
-    mean, std = yield EncodeImage(image)
-    beginning = conditioning.tail(params.positions)
+    encoded = yield from encode(sources, params, seed)
+    begin = beginning([source.conditioning for source in encoded], params.positions)
     if params.beginning == "prior":
-        beginning = beginning + (yield GuessTail(image))
-    state, done = _start(beginning, params, seed, checkpoint)
-    latents = _latents(mean, std, params, seed)
-    fitted = fit_rgb(image, latents) if params.previews else None
+        begin = begin + (yield from guess_tail(sources))
+    state, done = _start(begin, params, seed, checkpoint)
     preview: Preview | None = None
     bad_steps = 0
     for step in range(done, params.steps):
+        source = _draw_source(encoded, state.rng)
         timestep = _draw_timestep(params, step, state.rng)
-        noise = torch.randn(latents.shape, generator=state.rng, dtype=latents.dtype)
-        noisy_latents = schedule.add_noise(latents, noise, timestep)
+        noise = torch.randn(source.latents.shape, generator=state.rng, dtype=source.latents.dtype)
+        noisy_latents = schedule.add_noise(source.latents, noise, timestep)
         row: LossAndGrad = yield NoiseLoss(
             noisy_latents,
             timestep,
-            conditioning.with_tail(state.tail),
-            schedule.target(latents, noise, timestep),
-            with_prediction=fitted is not None and is_due(step, params.steps),
+            source.with_tail(state.tail),
+            schedule.target(source.latents, noise, timestep),
+            with_prediction=source.rgb is not None and is_due(step, params.steps),
         )
         bad_steps = 0 if row.finite else bad_steps + 1
         if bad_steps >= MOST_BAD_STEPS:
@@ -137,9 +134,9 @@ def personalize(
             grad = row.grad[-params.positions :]
             tail, adam = yield AdamStep(state.tail, grad, state.adam, _learning_rate(params, step))
             state = Training(tail, adam, state.rng)
-        if fitted is not None and row.prediction is not None and row.finite:
+        if source.rgb is not None and row.prediction is not None and row.finite:
             x0 = schedule.predict_x0(noisy_latents, row.prediction.to(noisy_latents), timestep)
-            preview = Preview(step + 1, to_rgb(fitted, x0))
+            preview = Preview(step + 1, to_rgb(source.rgb, x0))
         loss = row.loss if math.isfinite(row.loss) else None
         yield Report(step + 1, params.steps, loss, state.checkpoint(step + 1), preview)
     return state.tail
@@ -159,12 +156,9 @@ def _start(
         return beginning, 0
 
 
-def _latents(mean: Tensor, std: Tensor, params: PersonalizeParams, seed: int) -> Tensor:
-    """Return the picture's latents (C, h, w): the posterior's mean, or one sample that all steps share."""
-    if params.posterior == "mean":
-        return mean
-    noise = torch.randn(mean.shape, generator=Generator().manual_seed(seed ^ 0x5EED), dtype=mean.dtype)
-    return mean + std * noise
+def _draw_source(sources: Sequence[EncodedSource], rng: Generator) -> EncodedSource:
+    """Draw the picture of a step; of one nothing is drawn."""
+    return sources[int(torch.randint(len(sources), (), generator=rng))] if len(sources) > 1 else sources[0]
 
 
 def _draw_timestep(params: PersonalizeParams, step: int, rng: Generator) -> int:
@@ -184,12 +178,12 @@ def _learning_rate(params: PersonalizeParams, step: int) -> float:
 
 @dataclass(frozen=True, eq=False)
 class OtherTail:
-    """One more tail (n, D) of an edit, which began at `source_tail` (n, D) or at what `source_prompt` gives."""
+    """One more tail (n, D) of an edit, which began at `source_tail` (n, D) or at what `source_prompts` give."""
 
     tail: Tensor
     scale: float
     source_tail: Tensor | None = None
-    source_prompt: str | None = None
+    source_prompts: Sequence[str] = ()
 
 
 def edit(
@@ -201,21 +195,21 @@ def edit(
     latent_shape: tuple[int, int, int],
     seed: int,
     source_tail: Tensor | None = None,
-    source_prompt: str | None = None,
+    source_prompts: Sequence[str] = (),
     source: Tensor | None = None,
     others: Sequence[OtherTail] = (),
 ) -> Routine[list[Tensor]]:
     """Sample pictures (3, H, W) in -1..1 of the tail's subject in the prompt's scene (HiPer, section 3.3).
 
     The head is the target prompt's, then comes the tail in the way of `tail_mode`, which for `residual` needs the
-    `source_tail` (n, D) that the tail (n, D) began at, or the `source_prompt` that gives it (else ValueError); the
-    unconditional row never carries it. `others` are tails beside it, which only `residual` knows a place for (else
-    ValueError): what each has learned is added to the last vectors.
+    `source_tail` (n, D) that the tail (n, D) began at, or the `source_prompts` that give it, one a picture (else
+    ValueError); the unconditional row never carries it. `others` are tails beside it, which only `residual` knows a
+    place for (else ValueError): what each has learned is added to the last vectors.
     Picture i draws from `seed + i`, so that it comes out the same when asked for alone. With `strength` sampling starts
     from the noised `source` picture (3, H, W).
     """
     target: Conditioning = yield EncodePrompt(prompt)
-    subjects = (OtherTail(tail, params.tail_scale, source_tail, source_prompt), *others)
+    subjects = (OtherTail(tail, params.tail_scale, source_tail, source_prompts), *others)
     conditioning = yield from _with_subjects(target, subjects, params.tail_mode)
     negative: Conditioning = yield EncodePrompt(params.negative_prompt)
     sampler = make_sampler(params.sampler, schedule, params.num_inference_steps, params.strength)
@@ -251,10 +245,10 @@ def _beginning(tail: OtherTail) -> Routine[Tensor]:
     """Return the vectors (n, D) that a tail began at."""
     if tail.source_tail is not None:
         return tail.source_tail
-    if tail.source_prompt is None:
+    if not tail.source_prompts:
         raise ValueError("a residual tail needs the prompt that it was learned with")
-    source: Conditioning = yield EncodePrompt(tail.source_prompt)
-    return source.tail(tail.tail.shape[0])
+    encoded = yield from encode_prompts(tail.source_prompts)
+    return beginning(encoded, tail.tail.shape[0])
 
 
 def _denoise(

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, TypeVar
 from torch import Tensor
 
 from core.diffusion.conditioning import Conditioning
-from core.diffusion.preview import Preview
+from core.diffusion.learning.preview import Preview
 
 T = TypeVar("T")
 

@@ -43,6 +43,13 @@ class ImportedTail(Record):
     positions: int
 
 
+class SourcePicture(Record):
+    """A picture of the subject, as the backbone will see it, and the prompt that says what it shows."""
+
+    key: str
+    prompt: str
+
+
 class JobSpec(Record):
     """`jobs/{id}/job.json`: what was accepted. It never changes."""
 
@@ -54,7 +61,7 @@ class JobSpec(Record):
     deadline_at: datetime
     model: str
     model_hash: str
-    prompt: str
+    prompt: str = Field(description="of a personalization with several pictures the first one's")
     seed: int = Field(ge=0, lt=2**63)
     tail_id: str = Field(description="the tail that a personalization makes or an edit uses")
     personalize: PersonalizeParams | None = None
@@ -65,17 +72,18 @@ class JobSpec(Record):
         None, description="how a personalization's tail is used unless an edit differs"
     )
     imported: ImportedTail | None = Field(None, description="of a tail that was not learned here but came as a file")
-    picture_key: str | None = Field(None, description="the source picture, as the backbone will see it")
+    picture_key: str | None = Field(None, description="the first source picture, as the backbone will see it")
+    more_pictures: tuple[SourcePicture, ...] = Field((), description="the other pictures of the subject, if any")
     edits: tuple[JobSpec, ...] = Field((), description="accepted with it: they become jobs before it is made known")
     webhook: Webhook | None = Field(None, description="who is told of its end")
     ttl_s: float | None = Field(None, description="kept for so long after its end; None: for ever")
     labels: dict[str, str] = Field(default_factory=dict, description="set by the client")
-    request_hash: str = Field("", description="SHA-256 of the canonical fields and the picture, for Idempotency-Key")
+    request_hash: str = Field("", description="SHA-256 of the canonical fields and the pictures, for Idempotency-Key")
 
     @property
-    def input_key(self) -> str | None:
-        """The key of what was sent with the request: a picture, or a tail's file."""
-        return self.imported.key if self.imported else self.picture_key
+    def input_keys(self) -> tuple[str, ...]:
+        """The keys of what was sent with the request: its pictures, or a tail's file."""
+        return (self.imported.key,) if self.imported else tuple(picture.key for picture in self.pictures)
 
     @property
     def positions(self) -> int | None:
@@ -93,6 +101,18 @@ class JobSpec(Record):
     def tail_job(self) -> str:
         """The id of the personalization that makes this job's tail."""
         return job_of(self.tail_id)
+
+    @property
+    def pictures(self) -> tuple[SourcePicture, ...]:
+        """The source pictures of a personalization with their prompts, or the one that an edit starts from."""
+        if self.picture_key is None:
+            return self.more_pictures
+        return (SourcePicture(key=self.picture_key, prompt=self.prompt), *self.more_pictures)
+
+    @property
+    def source_prompts(self) -> tuple[str, ...]:
+        """The prompts of a personalization, one a picture."""
+        return self.prompt, *(picture.prompt for picture in self.more_pictures)
 
 
 class Problem(Record):

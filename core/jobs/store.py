@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TypeVar
 
 import structlog
@@ -38,6 +39,7 @@ from core.webhooks.deliveries import Deliveries
 
 log = structlog.get_logger()
 T = TypeVar("T")
+NOTHING_SENT: Mapping[str, bytes] = MappingProxyType({})
 
 
 class JobStore:
@@ -60,8 +62,10 @@ class JobStore:
 
     # Acceptance
 
-    def accept(self, spec: JobSpec, sent: bytes | None = None, *, shared_id: bool = True) -> tuple[JobSpec, bool]:
-        """Write a job down for good with what was `sent`, a picture or a tail's file.
+    def accept(
+        self, spec: JobSpec, sent: Mapping[str, bytes] = NOTHING_SENT, *, shared_id: bool = True
+    ) -> tuple[JobSpec, bool]:
+        """Write a job down for good with what was `sent`, by its `input_keys`: pictures or a tail's file.
 
         Returns what is stored under its id, and whether that is this very spec. After it returns the job survives the
         loss of every process, Redis included, and so do the edits that stand in it: one write accepts all of them or
@@ -74,14 +78,14 @@ class JobStore:
         with nothing_left(self.storage, spec, shared_id=shared_id):
             self.storage.put(marker, b"")
             with self.lists.entering(spec):
-                if sent is not None and spec.input_key:
-                    kind = "image/png" if spec.picture_key else "application/octet-stream"
-                    self.storage.put(spec.input_key, sent, kind)
+                for key, data in sent.items():
+                    kind = "application/octet-stream" if spec.imported else "image/png"
+                    self.storage.put(key, data, kind)
             if self.storage.create(keys.spec(spec.id), spec.model_dump_json().encode(), "application/json"):
                 return spec, True
         stored = self.spec(spec.id)
-        if spec.input_key and spec.input_key != stored.input_key:
-            self.storage.delete(spec.input_key)
+        for key in set(spec.input_keys) - set(stored.input_keys):
+            self.storage.delete(key)
         self.lists.leave_out(spec, stored)
         if self.end(spec.id) or marker != keys.open_marker(stored.id, stored.created_at):
             self.storage.delete(marker)

@@ -54,8 +54,8 @@ def nothing_left(storage: Storage, spec: JobSpec, *, shared_id: bool) -> Iterato
 def _take_back(storage: Storage, spec: JobSpec) -> None:
     """Delete the marker first, lest the job be adopted: it may have been written although its answer was lost."""
     try:
-        written = (keys.open_marker(spec.id, spec.created_at), spec.input_key, keys.spec(spec.id))
-        for key in filter(None, (*written, *accepted_keys(spec))):
+        written = (keys.open_marker(spec.id, spec.created_at), *spec.input_keys, keys.spec(spec.id))
+        for key in (*written, *accepted_keys(spec)):
             storage.delete(key)
     except StorageUnavailableError as error:
         log.warning("job.refused.left_behind", job=spec.id, error=error.detail)

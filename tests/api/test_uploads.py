@@ -188,6 +188,7 @@ LEVELS = """
 import asyncio, io
 from PIL import Image
 from api.intake.decoder import Decoder
+from api.intake.sources import PictureFile
 from api.threads import AllThreads
 from core.config import Settings
 
@@ -201,10 +202,10 @@ def status(name):
 
 async def main():
     decoder = Decoder(Settings(_env_file=None), AllThreads())
-    await decoder.square(flat(64), 64, "crop")
-    data = flat(4000)
+    await decoder.squares([PictureFile("picture", flat(64))], 64, "crop")
+    data = PictureFile("picture", flat(4000))
     before = status("VmRSS")
-    await asyncio.gather(*(decoder.square(data, 64, "crop") for _ in range(6)))
+    await asyncio.gather(*(decoder.squares([data], 64, "crop") for _ in range(6)))
     print(status("VmHWM") - before, status("VmRSS") - before)
 
 asyncio.run(main())

@@ -58,6 +58,37 @@ def test_personalize_sends_its_options_and_prints_the_tail_as_the_last_line(
     assert (job["parameters"]["recipe"], job["parameters"]["steps"]) == ("paper", 12)
 
 
+def test_personalize_takes_several_pictures_with_one_prompt_or_one_each(
+    url: str, dog: str, tmp_path: Path, api: httpx.Client
+) -> None:
+    other = tmp_path / "other.png"
+    other.write_bytes(picture("red"))
+    one = tailor("personalize", dog, str(other), "a standing dog", "--no-wait", "--json")
+    each = tailor("personalize", dog, str(other), "--prompt", "a dog", "--prompt", "a red dog", "--no-wait", "--json")
+    jobs = [api.get(f"/jobs/{json.loads(done.stdout)['id']}").json() for done in (one, each)]
+    assert [(job["pictures"], job["prompt"], job["prompts"]) for job in jobs] == [
+        (2, "a standing dog", None),
+        (2, "a dog", ["a dog", "a red dog"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["DOG", "DOG"], "the last word must be the prompt"),
+        (["DOG", "no.png", "a dog"], "there is no picture 'no.png'"),
+        (["a dog"], "for 0 pictures"),
+        (["DOG", "DOG", "DOG", "--prompt", "a dog", "--prompt", "a dog"], "2 prompts are given for 3 pictures"),
+    ],
+)
+def test_pictures_and_prompts_that_do_not_match_are_wrong_usage(
+    url: str, dog: str, words: list[str], said: str
+) -> None:
+    done = tailor("personalize", *[dog if word == "DOG" else word for word in words])
+    assert done.exit_code == 2
+    assert said in " ".join(done.stderr.replace("│", " ").split())
+
+
 def test_edit_waits_for_the_end_and_saves_pictures_and_receipt(
     url: str, dog: str, tmp_path: Path, worker: PretendingWorker, services: Services
 ) -> None:

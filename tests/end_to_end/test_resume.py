@@ -88,7 +88,7 @@ class Place:
             personalize=params,
             picture_key=keys.picture(job_id, "0" * 64),
         )
-        self.services.jobs.accept(spec, picture)
+        self.services.jobs.accept(spec, {str(spec.picture_key): picture})
         return spec
 
     def ended(self, spec: JobSpec) -> JobEnd:

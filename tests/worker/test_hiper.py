@@ -21,6 +21,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from core.diffusion import hiper
 from core.diffusion.backbone import Backbone, load_backbone
 from core.diffusion.conditioning import Conditioning
+from core.diffusion.learning.sources import Source
 from core.diffusion.requests import NoiseLoss, PredictNoise, Report, Routine
 from core.models.parameters import EditParams, PersonalizeParams
 from core.models.recipes import PAPER
@@ -52,9 +53,8 @@ def picture(backbone: Backbone) -> Tensor:
 
 
 def learn(engine: Engine, backbone: Backbone, params: PersonalizeParams, **more: Any) -> tuple[Tensor, list[Report]]:
-    job = hiper.personalize(
-        image=picture(backbone), prompt=SOURCE, params=params, schedule=backbone.schedule, seed=5, **more
-    )
+    sources = more.pop("sources", [Source(picture(backbone), SOURCE)])
+    job = hiper.personalize(sources=sources, params=params, schedule=backbone.schedule, seed=5, **more)
     ticket = engine.submit(job, backbone=backbone, kind="personalize", name="learn")
     reports = list(ticket.reports())
     return ticket.result(), reports
@@ -85,7 +85,10 @@ def ask(job: Routine[Any], answers: dict[type, Any], until: type) -> Any:
     """Drive a job by hand until it asks for `until`; returns that request, or the tuple of them."""
     requests = next(job)
     while not isinstance(requests[0] if isinstance(requests, tuple) else requests, until):
-        requests = job.send(answers[type(requests)](requests))
+        if isinstance(requests, tuple):
+            requests = job.send(tuple(answers[type(request)](request) for request in requests))
+        else:
+            requests = job.send(answers[type(requests)](requests))
     return requests
 
 
@@ -109,6 +112,64 @@ def test_an_attempt_that_goes_on_from_a_checkpoint_ends_with_the_same_tail_bit_f
     assert [report.step for report in rest][-1] == STEPS
     assert len(rest) == STEPS - 3
     assert torch.equal(resumed, whole)
+
+
+def scenes(backbone: Backbone, *prompts: str) -> list[Source]:
+    size = backbone.image_size
+    rng = torch.Generator().manual_seed(3)
+    return [Source(torch.rand(3, size, size, generator=rng, dtype=backbone.row_dtype) * 2 - 1, p) for p in prompts]
+
+
+def test_with_several_pictures_each_step_draws_one_and_a_resumed_attempt_draws_the_same(
+    engine: Engine, exact: Backbone
+) -> None:
+    params = PersonalizeParams(steps=STEPS)
+    sources = scenes(exact, "the dog", "a dog", "the cat")
+    whole, reports = learn(engine, exact, params, sources=sources)
+
+    resumed, rest = learn(engine, exact, params, sources=sources, checkpoint=reports[2].checkpoint)
+
+    assert len(rest) == STEPS - 3
+    assert torch.equal(resumed, whole)
+    first, _ = learn(engine, exact, params, sources=sources[:1])
+    assert not torch.allclose(first, whole)
+
+
+def test_every_picture_is_drawn_with_its_own_latents_and_prompt(exact: Backbone) -> None:
+    sources = scenes(exact, "the dog", "a dog", "the cat")
+    job = hiper.personalize(sources=sources, params=PersonalizeParams(steps=60), schedule=exact.schedule, seed=1)
+    answers = {
+        hiper.EncodePrompt: lambda request: exact.encode_prompt([request.text])[0],
+        hiper.EncodeImage: lambda request: tuple(part[0] for part in exact.encode_image(request.image[None])),
+    }
+    prompts = [row.sequence for row in exact.encode_prompt([source.prompt for source in sources])]
+    begin = torch.stack([sequence[-5:] for sequence in prompts]).mean(0)
+    seen = set()
+
+    request = ask(job, answers, NoiseLoss)
+    while len(seen) < 3:
+        sequence = request.conditioning.sequence
+        [index] = [i for i, prompt in enumerate(prompts) if torch.equal(prompt[:-5], sequence[:-5])]
+        seen.add(index)
+        # Nothing is learned yet: each picture is conditioned on its own prompt, last vectors included.
+        torch.testing.assert_close(sequence, prompts[index])
+        report = job.send(hiper.LossAndGrad(1.0, torch.zeros_like(sequence), finite=True))
+        assert report.param.shape == begin.shape
+        torch.testing.assert_close(report.param, begin)
+        job.send((report.param, report.state))
+        request = next(job)
+
+    assert seen == {0, 1, 2}
+
+
+def test_a_residual_edit_takes_the_mean_of_the_source_prompts_off_the_tail(small: Backbone) -> None:
+    tail = torch.randn(5, small.width, generator=torch.Generator().manual_seed(1))
+    first, second, target = (row.sequence for row in small.encode_prompt(["the dog", "the cat", TARGET]))
+
+    mixed = conditional_row(small, TARGET, tail, 1.0, "the dog", "the cat")
+
+    learned = tail - (first[-5:] + second[-5:]) / 2
+    torch.testing.assert_close(mixed[-5:], target[-5:] + learned)
 
 
 OTHERS: dict[str, Any] = {
@@ -154,7 +215,7 @@ def test_a_checkpoint_after_the_last_step_is_the_result(engine: Engine, exact: B
 
 def test_a_loss_that_is_not_finite_is_reported_as_none_and_moves_nothing(exact: Backbone) -> None:
     job = hiper.personalize(
-        image=picture(exact), prompt=SOURCE, params=PersonalizeParams(steps=3), schedule=exact.schedule, seed=5
+        sources=[Source(picture(exact), SOURCE)], params=PersonalizeParams(steps=3), schedule=exact.schedule, seed=5
     )
     answers = {
         hiper.EncodePrompt: lambda request: exact.encode_prompt([request.text])[0],
@@ -209,7 +270,7 @@ def test_the_range_of_timesteps_moves_down_with_the_steps_and_stops_at_zero() ->
 def test_a_loss_that_is_never_finite_ends_the_job_with_the_reason(engine: Engine, exact: Backbone) -> None:
     broken = torch.full_like(picture(exact), float("nan"))
     job = hiper.personalize(
-        image=broken, prompt=SOURCE, params=PersonalizeParams(steps=100), schedule=exact.schedule, seed=0
+        sources=[Source(broken, SOURCE)], params=PersonalizeParams(steps=100), schedule=exact.schedule, seed=0
     )
 
     ticket = engine.submit(job, backbone=exact, kind="personalize", name="broken")
@@ -296,7 +357,7 @@ def test_the_unconditional_row_never_carries_the_tail(small: Backbone) -> None:
     assert torch.equal(rows[0].conditioning.sequence[-5:], params.tail_scale * tail)
 
 
-def conditional_row(backbone: Backbone, prompt: str, tail: Tensor, scale: float, source: str | None) -> Tensor:
+def conditional_row(backbone: Backbone, prompt: str, tail: Tensor, scale: float, *sources: str) -> Tensor:
     """Return the sequence (L, D) that a residual edit conditions on."""
     job = hiper.edit(
         prompt=prompt,
@@ -305,7 +366,7 @@ def conditional_row(backbone: Backbone, prompt: str, tail: Tensor, scale: float,
         schedule=backbone.schedule,
         latent_shape=backbone.latent_shape,
         seed=0,
-        source_prompt=source,
+        source_prompts=sources,
     )
     rows = ask(job, {hiper.EncodePrompt: lambda request: backbone.encode_prompt([request.text])[0]}, PredictNoise)
     sequence: Tensor = rows[0].conditioning.sequence
@@ -335,7 +396,7 @@ def test_what_several_tails_have_learned_is_added_up_each_at_its_own_length_and_
         latent_shape=small.latent_shape,
         seed=0,
         source_tail=source[-5:],
-        others=[hiper.OtherTail(other, 0.25, source_prompt=SOURCE)],
+        others=[hiper.OtherTail(other, 0.25, source_prompts=[SOURCE])],
     )
 
     rows = ask(job, {hiper.EncodePrompt: lambda request: small.encode_prompt([request.text])[0]}, PredictNoise)
@@ -348,7 +409,7 @@ def test_what_several_tails_have_learned_is_added_up_each_at_its_own_length_and_
 
 def test_a_residual_tail_needs_its_source_prompt(small: Backbone) -> None:
     with pytest.raises(ValueError, match="the prompt that it was learned with"):
-        conditional_row(small, TARGET, torch.zeros(5, small.width), 1.0, None)
+        conditional_row(small, TARGET, torch.zeros(5, small.width), 1.0)
 
 
 def test_without_guidance_the_unconditional_row_is_not_asked_for(small: Backbone) -> None:
@@ -429,7 +490,7 @@ def test_an_edit_with_strength_equals_image_to_image_of_diffusers(
 
 def test_only_the_tail_is_learned_and_the_head_stays_the_prompts(exact: Backbone) -> None:
     job = hiper.personalize(
-        image=picture(exact), prompt=SOURCE, params=PersonalizeParams(steps=3), schedule=exact.schedule, seed=0
+        sources=[Source(picture(exact), SOURCE)], params=PersonalizeParams(steps=3), schedule=exact.schedule, seed=0
     )
     answers = {
         hiper.EncodePrompt: lambda request: exact.encode_prompt([request.text])[0],

@@ -8,7 +8,7 @@ import io
 from PIL import Image
 
 from core.diffusion.files import to_image
-from core.diffusion.preview import Preview
+from core.diffusion.learning.preview import Preview
 
 LEAST_SIDE, MOST_SIDE = 64, 128
 MOST_BYTES = 8192  # of the JPEG: Redis holds up to twenty of a job

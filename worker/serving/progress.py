@@ -8,7 +8,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from core.diffusion.files import save_tensors
-from core.diffusion.preview import Preview
+from core.diffusion.learning.preview import Preview
 from core.diffusion.requests import Report
 from core.errors import StorageUnavailableError
 from core.jobs.attempts import Attempt

@@ -16,13 +16,19 @@ VERSIONS = {"tailor": tailor_version()} | {name: version(name) for name in ("tor
 def receipt(
     spec: JobSpec, *, tail_sha256: str, device: str, dtype: str, other_tails: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Return what is needed to make a result again; `request` can be posted as it is (with the picture, for a tail).
+    """Return what is needed to make a result again; `request` can be posted as it is, a tail's with its pictures.
 
     Of an edit with several tails, `other_tails` are the SHA-256 of those beside the first.
     """
     chosen = spec.personalize or spec.edit
     params = chosen.model_dump(exclude_none=True) if chosen else {}
-    request = {"prompt": spec.prompt, "model": spec.model, "seed": spec.seed, **params}
+    prompts = list(spec.source_prompts)
+    request = {
+        "prompt": prompts if len(set(prompts)) > 1 else spec.prompt,
+        "model": spec.model,
+        "seed": spec.seed,
+        **params,
+    }
     if spec.kind == "edit":
         request |= {"tails": [use.model_dump() for use in spec.tails]} if spec.tails else {"tail_id": spec.tail_id}
         request |= {"sweep": spec.sweep.model_dump(exclude_none=True, mode="json")} if spec.sweep else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -14,19 +15,18 @@ from torch import Tensor
 
 from core.diffusion import hiper
 from core.diffusion.backbone import Backbone
-from core.diffusion.conditioning import Conditioning
 from core.diffusion.files import TailTensors, load_tail, load_tensors, save_tail, sha256_of, to_image, to_tensor
-from core.diffusion.requests import EncodePrompt, Report, Routine
+from core.diffusion.learning.sources import Source, beginning, encode_prompts
+from core.diffusion.requests import Report, Routine
 from core.diffusion.sampling import diffusers_scheduler
 from core.diffusion.schedule import Schedule
 from core.diffusion.side_by_side import side_by_side
 from core.errors import InvalidInputError
 from core.images import to_png
-from core.jobs import keys
 from core.jobs.attempts import Attempt
 from core.jobs.claims import Claims
 from core.jobs.ids import job_of
-from core.jobs.records import JobEnd, JobSpec, JobStatus
+from core.jobs.records import JobEnd, JobSpec, JobStatus, SourcePicture
 from core.models.exactness import check_exact
 from core.models.parameters import EditParams
 from core.models.tail_file import FORMAT_VERSION, TailMetadata
@@ -76,7 +76,7 @@ class ImportWork:
 
 @dataclass(frozen=True)
 class PersonalizeWork:
-    """Learns the tail of the accepted picture."""
+    """Learns the tail of the accepted pictures."""
 
     attempt: Attempt
     backbone: Backbone
@@ -88,14 +88,13 @@ class PersonalizeWork:
         if spec.personalize is None:
             raise InvalidInputError("personalize", f"{spec.id} has no parameters")
         learning = hiper.personalize(
-            image=_picture(self._storage, spec),
-            prompt=spec.prompt,
+            sources=[Source(_picture(self._storage, each), each.prompt) for each in spec.pictures],
             params=spec.personalize,
             schedule=self.backbone.schedule,
             seed=spec.seed,
             checkpoint=self._checkpoint(),
         )
-        return _with_its_beginning(learning, spec.prompt)
+        return _with_its_beginning(learning, spec.source_prompts)
 
     def _checkpoint(self) -> dict[str, Tensor] | None:
         """Return the state that an earlier attempt kept; one that can't be read is as good as none."""
@@ -154,10 +153,10 @@ class EditWork:
             latent_shape=self.backbone.latent_shape,
             seed=cell.get("seed", spec.seed),
             source_tail=first.source_tail,
-            source_prompt=self._tail_spec(spec.tail_id).prompt,
+            source_prompts=self._tail_spec(spec.tail_id).source_prompts,
             source=source,
             others=[
-                hiper.OtherTail(tail.tail, scale, tail.source_tail, self._tail_spec(use.id).prompt)
+                hiper.OtherTail(tail.tail, scale, tail.source_tail, self._tail_spec(use.id).source_prompts)
                 for tail, scale, use in zip(others, scales[1:], spec.tails[1:], strict=True)
             ],
         )
@@ -181,9 +180,9 @@ class EditWork:
         return load_tail(self._storage.get(end.tail_key), width=self.backbone.width)
 
     def _source(self) -> Tensor:
-        """Return the picture that sampling starts from: the edit's own, else the one that the tail was learned from."""
+        """Return the picture that sampling starts from: the edit's own, else the first of its tail."""
         spec = self.attempt.spec
-        return _picture(self._storage, spec if spec.picture_key else self._tail_spec(spec.tail_id))
+        return _picture(self._storage, (spec if spec.picture_key else self._tail_spec(spec.tail_id)).pictures[0])
 
     def _tail_spec(self, tail_id: str) -> JobSpec:
         return self.claims.store.spec(job_of(tail_id))
@@ -199,17 +198,16 @@ def _flat(routine: Routine[list[list[Tensor]]]) -> Routine[list[Tensor]]:
     return [image for images in cells for image in images]
 
 
-def _with_its_beginning(learning: Routine[Tensor], prompt: str) -> Routine[TailTensors]:
+def _with_its_beginning(learning: Routine[Tensor], prompts: Sequence[str]) -> Routine[TailTensors]:
     """Learn a tail (n, D), and return it with the vectors that it began at."""
     tail: Tensor = yield from learning
-    source: Conditioning = yield EncodePrompt(prompt)
-    return TailTensors(tail, source.tail(tail.shape[0]))
+    encoded = yield from encode_prompts(prompts)
+    return TailTensors(tail, beginning(encoded, tail.shape[0]))
 
 
-def _picture(storage: Storage, spec: JobSpec) -> Tensor:
-    """Return the source picture (3, H, W) in -1..1; it was checked and fitted when the job was accepted."""
-    key = spec.picture_key or keys.picture(spec.id, "")
-    return to_tensor(Image.open(io.BytesIO(storage.get(key)), formats=["PNG"]).convert("RGB"))
+def _picture(storage: Storage, picture: SourcePicture) -> Tensor:
+    """Return a source picture (3, H, W) in -1..1; it was checked and fitted when the job was accepted."""
+    return to_tensor(Image.open(io.BytesIO(storage.get(picture.key)), formats=["PNG"]).convert("RGB"))
 
 
 def tail_metadata(spec: JobSpec, schedule: Schedule) -> TailMetadata:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import threading
 from collections.abc import Callable, Iterator
@@ -139,7 +140,7 @@ def test_a_url_and_a_picture_together_are_refused(api: httpx.Client, there: Rece
     check(personalize(api, picture_url=there.url("/dog.png")), 422, "invalid-input", "picture_url")
 
 
-@pytest.mark.parametrize("body", [{"url": 3}, {}, {"url": "http://x/", "more": 1}, ["http://x/"], 7])
+@pytest.mark.parametrize("body", [{"url": 3}, {}, {"url": "http://x/", "more": 1}, [["http://x/"]], 7])
 def test_a_picture_that_is_neither_text_nor_a_url_is_refused(api: httpx.Client, body: Any) -> None:
     check(api.post("/personalize", json={"prompt": "a dog", "picture": body}), 422, "invalid-input", "picture")
 
@@ -167,3 +168,29 @@ def test_others_are_served_while_a_picture_comes_slowly_and_it_ends_with_the_tim
         check(by_url(api, slow.url()), 503, "overloaded")
         assert check(waiting.result(), 422, "invalid-picture", "picture_url")["reason"] == "timeout"
         stop.set()
+
+
+def test_several_pictures_may_come_by_url_and_be_mixed_with_others_in_json(
+    api: httpx.Client, there: Receiver, services: Services
+) -> None:
+    uri = "data:image/png;base64," + base64.b64encode(picture("red")).decode()
+    mixed = {"prompt": "a dog", "picture": [uri, {"url": there.url("/dog.png")}]}
+    repeated = {"prompt": "a dog", "picture_url": [there.url("/dog.png"), there.url("/unnamed")]}
+    for answer in (api.post("/personalize", json=mixed), api.post("/personalize", data=repeated)):
+        assert answer.status_code == 202, answer.text
+        assert answer.json()["pictures"] == 2
+        second = services.jobs.spec(answer.json()["id"]).pictures[1]
+        assert Image.open(io.BytesIO(services.storage.get(second.key))).getpixel((5, 5)) == (0, 128, 128)
+
+
+def test_a_bad_url_among_several_is_named_and_all_of_them_are_compared(api: httpx.Client, there: Receiver) -> None:
+    def send(*paths: str, key: str | None = None) -> httpx.Response:
+        body = {"prompt": "a dog", "picture": [{"url": there.url(path)} for path in paths]}
+        return api.post("/personalize", json=body, headers={"Idempotency-Key": key} if key else {})
+
+    for path, reason in (("/no-picture", "format"), ("/page", "content-type"), ("/nowhere", "status")):
+        document = check(send("/dog.png", path), 422, "invalid-picture", "picture[1].url")
+        assert document["reason"] == reason
+    assert send("/dog.png", "/unnamed", key="urls").status_code == 202
+    assert send("/dog.png", "/unnamed", key="urls").headers["Idempotency-Replayed"] == "true"
+    check(send("/dog.png", "/dog.png", key="urls"), 422, "idempotency-conflict")

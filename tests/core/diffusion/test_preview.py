@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from core.diffusion.preview import MOST, fit_rgb, is_due, to_rgb
+from core.diffusion.learning.preview import MOST, fit_rgb, is_due, to_rgb
 
 
 @pytest.mark.parametrize("steps", [1, 3, 19, 20, 21, 150, 1000])

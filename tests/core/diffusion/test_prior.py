@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from core.diffusion import hiper
 from core.diffusion.backbone import Backbone, load_backbone
 from core.diffusion.checkpoint import CheckpointError
+from core.diffusion.learning.sources import Source
 from core.diffusion.prior import PriorFileError, TailPrior, load_prior, save_prior
 from core.models.parameters import PersonalizeParams
 from tests.support.checkpoints import write_checkpoint
@@ -84,20 +85,25 @@ def test_the_prior_is_no_part_of_the_models_hash(backbone: Backbone, without: Ba
         without.guess_tails(torch.zeros(1, 3, 32, 32))
 
 
-def test_a_personalization_begins_where_the_prior_guesses(backbone: Backbone) -> None:
-    image = torch.rand(3, backbone.image_size, backbone.image_size, generator=torch.Generator().manual_seed(1)) * 2 - 1
-    beginning = backbone.encode_prompt(["the dog"])[0].tail(POSITIONS)
-    tails = {}
+def begun(backbone: Backbone, where: str, *sources: Source) -> Tensor:
+    """Return the tail (n, D) after a step that moves nothing."""
     engine = Engine(num_threads=1)
     engine.start()
     try:
-        for where in ("prompt", "prior"):
-            params = PersonalizeParams(beginning=where, positions=POSITIONS, steps=1, learning_rate=1e-9)
-            job = hiper.personalize(image=image, prompt="the dog", params=params, schedule=backbone.schedule, seed=1)
-            tails[where] = engine.submit(job, backbone=backbone, kind="personalize", name=where).result()
+        params = PersonalizeParams(beginning=where, positions=POSITIONS, steps=1, learning_rate=1e-9)
+        job = hiper.personalize(sources=sources, params=params, schedule=backbone.schedule, seed=1)
+        tail: Tensor = engine.submit(job, backbone=backbone, kind="personalize", name=where).result()
+        return tail
     finally:
         engine.stop()
-    torch.testing.assert_close(tails["prompt"], beginning, atol=1e-6, rtol=0)
-    guessed = backbone.guess_tails(image[None])[0]
+
+
+@pytest.mark.parametrize("prompts", [["the dog"], ["the dog", "a cat"]], ids=["one picture", "two pictures"])
+def test_a_personalization_begins_where_the_prior_guesses(backbone: Backbone, prompts: list[str]) -> None:
+    size, rng = backbone.image_size, torch.Generator().manual_seed(1)
+    sources = [Source(torch.rand(3, size, size, generator=rng) * 2 - 1, prompt) for prompt in prompts]
+    beginning = torch.stack([row.tail(POSITIONS) for row in backbone.encode_prompt(prompts)]).mean(0)
+    torch.testing.assert_close(begun(backbone, "prompt", *sources), beginning, atol=1e-6, rtol=0)
+    guessed = backbone.guess_tails(torch.stack([source.image for source in sources])).mean(0)
     assert guessed.abs().max() > 0.01
-    torch.testing.assert_close(tails["prior"], beginning + guessed, atol=1e-5, rtol=0)
+    torch.testing.assert_close(begun(backbone, "prior", *sources), beginning + guessed, atol=1e-5, rtol=0)

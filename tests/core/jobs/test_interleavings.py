@@ -72,7 +72,7 @@ def new_personalization(life: Life) -> JobSpec:
 
 def submit(life: Life, spec: JobSpec) -> None:
     """Do what the API does."""
-    life.store.accept(spec, PICTURE if spec.picture_key else None)
+    life.store.accept(spec, {picture.key: PICTURE for picture in spec.pictures})
     life.store.announce(spec)
 
 

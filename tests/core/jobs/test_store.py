@@ -10,7 +10,7 @@ from core.errors import GoneError, NotFoundError, StorageUnavailableError
 from core.jobs import keys
 from core.jobs.ids import new_job_id, tail_of
 from core.jobs.lists.entries import accepted_keys
-from core.jobs.records import JobEnd, JobSpec, JobStatus
+from core.jobs.records import JobEnd, JobSpec, JobStatus, SourcePicture
 from tests.support.flaky_storage import FlakyStorage
 from tests.support.job_life import Life
 
@@ -33,25 +33,32 @@ def test_the_same_id_accepted_twice_keeps_the_first_request(life: Life) -> None:
     assert life.store.accept(second) == (first, False)
 
 
-def test_of_two_pictures_under_one_id_only_the_stored_jobs_own_stays(life: Life) -> None:
+def test_of_two_requests_under_one_id_only_the_stored_jobs_own_pictures_stay(life: Life) -> None:
     spec = life.personalization()
-    first = spec.model_copy(update={"picture_key": f"jobs/{spec.id}/input-a.png"})
-    second = spec.model_copy(update={"picture_key": f"jobs/{spec.id}/input-b.png"})
+    a, b, shared = (f"jobs/{spec.id}/input-{name}.png" for name in ("a", "b", "shared"))
+    more = (SourcePicture(key=shared, prompt="a sitting dog"),)
+    first = spec.model_copy(update={"picture_key": a, "more_pictures": more})
+    second = spec.model_copy(update={"picture_key": b, "more_pictures": more})
 
-    life.store.accept(first, b"a")
-    life.store.accept(second, b"b")
+    life.store.accept(first, {a: b"a", shared: b"shared"})
+    life.store.accept(second, {b: b"b", shared: b"shared"})
 
-    assert life.storage.get(f"jobs/{spec.id}/input-a.png") == b"a"
-    assert life.storage.head(f"jobs/{spec.id}/input-b.png") is None
+    assert [life.storage.get(key) for key in (a, shared)] == [b"a", b"shared"]
+    assert life.storage.head(b) is None
 
 
-def with_picture(life: Life) -> JobSpec:
+def with_pictures(life: Life) -> tuple[JobSpec, dict[str, bytes]]:
     spec = life.personalization()
-    return spec.model_copy(update={"picture_key": keys.picture(spec.id, "0" * 64)})
+    first, second = (keys.picture(spec.id, digit * 64) for digit in "01")
+    more = (SourcePicture(key=second, prompt="a sitting dog"),)
+    spec = spec.model_copy(update={"picture_key": first, "more_pictures": more})
+    return spec, {first: b"a picture", second: b"another"}
 
 
-def own_keys(spec: JobSpec) -> list[str]:
-    return [keys.open_marker(spec.id, spec.created_at), str(spec.picture_key), keys.spec(spec.id)]
+def all_of(spec: JobSpec) -> list[str]:
+    """Return what lies in storage of an open job."""
+    pictures = [picture.key for picture in spec.pictures]
+    return sorted([keys.open_marker(spec.id, spec.created_at), *accepted_keys(spec), *pictures, keys.spec(spec.id)])
 
 
 def everything(life: Life) -> list[str]:
@@ -66,35 +73,35 @@ def test_a_request_that_storage_refuses_leaves_nothing_behind(life: Life, refuse
 
     flaky = life.with_storage(FlakyStorage(life.storage, fails=fails, after=after))
     with pytest.raises(StorageUnavailableError):
-        flaky.store.accept(with_picture(life), b"a picture", shared_id=False)
+        flaky.store.accept(*with_pictures(life), shared_id=False)
 
     assert everything(life) == []
 
 
 def test_when_the_marker_of_a_refused_request_stays_the_job_stays_with_it(life: Life) -> None:
     """A job without its marker would be queued for ever, should Redis forget it."""
-    spec = with_picture(life)
+    spec, pictures = with_pictures(life)
     lost = FlakyStorage(life.storage, fails=lambda call, _: call == "create", after=True)
     away = FlakyStorage(lost, fails=lambda call, _: call == "delete")
     with pytest.raises(StorageUnavailableError, match="lost"):
-        life.with_storage(away).store.accept(spec, b"a picture", shared_id=False)
+        life.with_storage(away).store.accept(spec, pictures, shared_id=False)
 
-    assert everything(life) == sorted([*accepted_keys(spec), *own_keys(spec)])
+    assert everything(life) == all_of(spec)
 
 
 def test_a_refused_request_takes_nothing_from_another_one_with_its_id(life: Life) -> None:
     """Two tries with one Idempotency-Key: the second is accepted while the first waits for storage in vain."""
-    spec = with_picture(life)
+    spec, pictures = with_pictures(life)
 
     def fails(call: str, key: str) -> bool:
         if call == "create":
-            assert life.store.accept(spec, b"a picture", shared_id=True) == (spec, True)
+            assert life.store.accept(spec, pictures, shared_id=True) == (spec, True)
         return call == "create"
 
     with pytest.raises(StorageUnavailableError):
-        life.with_storage(FlakyStorage(life.storage, fails=fails)).store.accept(spec, b"a picture", shared_id=True)
+        life.with_storage(FlakyStorage(life.storage, fails=fails)).store.accept(spec, pictures, shared_id=True)
 
-    assert everything(life) == sorted([*accepted_keys(spec), *own_keys(spec)])
+    assert everything(life) == all_of(spec)
 
 
 def test_replaying_an_ended_job_leaves_no_open_marker(life: Life) -> None:

@@ -27,7 +27,7 @@ def test_a_worker_ends_what_an_api_could_not(life: Life) -> None:
     spec = life.personalization(
         id=job_id, personalize=None, imported=ImportedTail(key=key, sha256="b" * 64, positions=5)
     )
-    life.store.accept(spec, b"the file")  # and here the API dies
+    life.store.accept(spec, {key: b"the file"})  # and here the API dies
     life.reconciler.run_once()
     life.store.track(spec)
     attempt = life.claims().take("personalize")
