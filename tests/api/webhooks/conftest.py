@@ -9,9 +9,10 @@ import pytest
 from standardwebhooks import Webhook
 
 from core.config import Settings
-from core.services import Services
-from tests.api.serving import PretendingWorker, api_server, personalize
+from core.services import Services, open_services
+from tests.api.serving import PretendingWorker, api_server, personalize, publish, serving_settings
 from tests.support.receiver import Asked, Receiver, Reply, receiver
+from tests.support.redis_server import redis_server
 
 RETRIES = "0.3,0.3"  # after so many seconds each: a test may wait for them
 
@@ -51,10 +52,24 @@ class Endpoint:
         return [one for one in asked if one.path == path]
 
 
+# All of their own, not the other tests': their API would send these webhooks, too, and it may call no inner host.
 @pytest.fixture(scope="session")
-def settings(settings: Settings) -> Settings:
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     few = {"allowed_inner_hosts": "127.0.0.1", "webhook_retries_s": RETRIES, "webhook_timeout_s": 2.0}
-    return settings.model_copy(update=few)
+    with redis_server() as redis:
+        yield serving_settings(tmp_path_factory.mktemp("webhooks"), redis.url).model_copy(update=few)
+
+
+@pytest.fixture(scope="session")
+def services(settings: Settings) -> Services:
+    services = open_services(settings)
+    publish(services)
+    return services
+
+
+@pytest.fixture(scope="session")
+def worker(services: Services) -> PretendingWorker:
+    return PretendingWorker(services)
 
 
 @pytest.fixture(scope="session")
