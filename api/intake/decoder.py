@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 from api.intake.room import Room
-from api.intake.sources import PictureFile, called
+from api.intake.sources import PictureFile, called, check_sum
 from api.threads import AllThreads
 from core.config import Settings
-from core.errors import InvalidPictureError, OverloadedError
+from core.errors import OverloadedError
 from core.images import Header, decode_picture, fit_picture, read_header, to_png
 from core.memory import give_back
 
@@ -51,8 +51,8 @@ class Decoder:
             with called(name):
                 headers.append(read_header(picture.data, **self._limits()))
             sizes, pixels = sizes + len(picture.data), pixels + headers[-1].pixels
-            _check_sum("too-large", name, sizes, "bytes", self._settings.max_picture_bytes)
-            _check_sum("pixels", name, pixels, "pixels", self._settings.max_picture_pixels)
+            check_sum("too-large", name, sizes, "bytes", self._settings.max_picture_bytes)
+            check_sum("pixels", name, pixels, "pixels", self._settings.max_picture_pixels)
         return headers
 
     def _limits(self) -> dict[str, int]:
@@ -65,9 +65,3 @@ class Decoder:
         finally:
             if cost >= WORTH_GIVING_BACK:
                 give_back()
-
-
-def _check_sum(reason: str, name: str, total: int, unit: str, limit: int) -> None:
-    if total > limit:
-        detail = f"{name} and those before it have {total} {unit} together; at most {limit} are taken"
-        raise InvalidPictureError(reason, detail, field=name)

@@ -108,15 +108,25 @@ def called(name: str) -> Iterator[None]:
         raise error.named(name) from error.__cause__
 
 
+def check_sum(reason: str, name: str, total: int, unit: str, limit: int) -> None:
+    """Refuse pictures of one request that are too much together: those up to the one of this name."""
+    if total > limit:
+        detail = f"{name} and those before it have {total} {unit} together; at most {limit} are taken"
+        raise InvalidPictureError(reason, detail, field=name)
+
+
 @asynccontextmanager
-async def picture_files(fetcher: PictureFetcher, sources: Sequence[Source]) -> AsyncIterator[list[PictureFile]]:
-    """Yield the pictures' files, those that have URLs fetched one after the other."""
+async def picture_files(
+    fetcher: PictureFetcher, sources: Sequence[Source], max_bytes: int
+) -> AsyncIterator[list[PictureFile]]:
+    """Yield the pictures' files, those that have URLs fetched one after the other until all are over `max_bytes`."""
     async with AsyncExitStack() as held:
         files = []
         for source in sources:
             if isinstance(source, PictureUrl):
                 fetched = await held.enter_async_context(fetcher.fetched(source.field, source.url))
                 files.append(PictureFile(source.field, fetched))
+                check_sum("too-large", source.field, sum(len(file.data) for file in files), "bytes", max_bytes)
             else:
                 files.append(source)
         yield files

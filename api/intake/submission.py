@@ -84,7 +84,7 @@ async def submit_edit(
 
 
 async def _with_its_pictures(state: AppState, checked: Checked) -> Submission:
-    async with picture_files(state.fetcher, checked.sources) as files:
+    async with picture_files(state.fetcher, checked.sources, state.services.settings.max_picture_bytes) as files:
         pictures = await state.decoder.squares(files, checked.info.image_size, checked.fit)
     return await state.threads.intake.run(_accept_with_pictures, state.services, checked, pictures)
 

@@ -31,6 +31,7 @@ def site(asked: Asked) -> Reply:
     return {
         "/dog.png": Reply(200, picture("teal"), PNG),
         "/unnamed": Reply(200, picture("teal"), {}),
+        "/large": Reply(200, picture("teal") + b"\0" * 60_000, PNG),
         "/page": Reply(200, b"<html>", {"Content-Type": "text/html; charset=utf-8"}),
         "/zipped": Reply(200, b"\x1f\x8b", PNG | {"Content-Encoding": "gzip"}),
         "/no-picture": Reply(200, b"not a picture", PNG),
@@ -194,3 +195,12 @@ def test_a_bad_url_among_several_is_named_and_all_of_them_are_compared(api: http
     assert send("/dog.png", "/unnamed", key="urls").status_code == 202
     assert send("/dog.png", "/unnamed", key="urls").headers["Idempotency-Replayed"] == "true"
     check(send("/dog.png", "/dog.png", key="urls"), 422, "idempotency-conflict")
+
+
+def test_nothing_more_is_fetched_once_the_pictures_are_too_large_together(api: httpx.Client, there: Receiver) -> None:
+    before = len(there.asked)
+
+    answer = by_url(api, [there.url("/large")] * 4)
+
+    document = check(answer, 422, "invalid-picture", "picture_url[1]")
+    assert (document["reason"], len(there.asked) - before) == ("too-large", 2)
