@@ -138,7 +138,7 @@ def everything(options: Options) -> None:
     `outside` has fetched them before.
     """
     small = choose_world(options.work, options.world) is CRITTERS
-    first, last = ((latents,), (judges,)) if small else ((judges, latents, judged), ())
+    first, last = ((latents,), (judges, reader, prior)) if small else ((judges, latents, judged), ())
     for stage in (draw, tokenizer, vae, text, *first, unet, decoder, *last, write, measure):
         print(f"== {stage.__name__}", flush=True)
         stage(options)
