@@ -1,24 +1,27 @@
 """Breaks a small fleet again and again while jobs run, and counts what was lost, doubled or leaked, and recovery.
 
 `python -m bench.faults --faults 200 --jobs 300 --seed 1` starts Redis, an S3 server, two workers and two APIs by
-itself, and ends them. It exits with 1 when anything was lost, doubled, leaked or failed for no fault of its own.
+itself, and ends them. It does so in parts, each with a seed and figures of its own under `--out`; a run that was cut
+off goes on with the part that it was in. It exits with 1 when anything was lost, doubled, leaked or failed for no fault
+of its own.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import random
+import math
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench.fault.campaign import Document, add_up, counts, go_on, parts_in
 from bench.fault.client.http import Apis
 from bench.fault.client.ledger import Ledger
 from bench.fault.client.traffic import Traffic
@@ -107,7 +110,11 @@ def _work(options: Options, fleet: Fleet, disk: SmallDisk | None, kinds: set[Kin
         "machine": machine(),
         "requests_repeated": apis.retries,
     }
-    document = told | {"rows": [asdict(row) for row in made], "killers": [asdict(case) for case in cases]}
+    document = told | {
+        "accepted": accepted,
+        "rows": [asdict(row) for row in made],
+        "killers": [asdict(case) for case in cases],
+    }
     apis.close()
     return Outcome(strikes, accepted, found, document | details(found))
 
@@ -160,15 +167,17 @@ def _parsed() -> argparse.Namespace:
     default = Options()
     parser.add_argument("--faults", type=int, default=default.faults, help="that hit a job which had not ended")
     parser.add_argument("--jobs", type=int, default=default.jobs, help="the least number of jobs")
-    parser.add_argument("--seed", type=int, default=random.randrange(1000), help="of the plan and of the jobs")
+    parser.add_argument("--seed", type=int, default=default.seed, help="of the first part: of its plan and its jobs")
     parser.add_argument("--storage", choices=("s3", "folder"), default=default.storage)
     parser.add_argument("--quick", action="store_true", help="leases of 3 s in place of 15 s")
-    parser.add_argument("--minutes", type=float, default=default.minutes, help="no more faults after so long")
+    parser.add_argument("--minutes", type=float, default=default.minutes, help="no more of a part after so long")
     parser.add_argument("--clients", type=int, default=default.clients)
     parser.add_argument("--steps", type=int, nargs=2, default=default.steps, help="of a personalization")
     parser.add_argument("--only", nargs="*", default=[], choices=[kind.name for kind in Kind])
     parser.add_argument("--data", type=Path, help="a folder to keep, logs included; else a temporary one")
-    parser.add_argument("--out", type=Path, default=Path("build/bench"))
+    parser.add_argument("--part", type=int, default=25, help="faults of one part; the next part has the next seed")
+    parser.add_argument("--out", type=Path, default=Path("build/bench/faults"), help="the figures of all parts")
+    parser.add_argument("--add-up", type=Path, metavar="OUT", help="run nothing: add up the parts that lie there")
     return parser.parse_args()
 
 
@@ -177,16 +186,26 @@ def main() -> None:
     given = _parsed()
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell makes what it starts in the background ignore SIGINT
         signal.signal(number, lambda *_: sys.exit("interrupted"))
-    chosen = {name: value for name, value in vars(given).items() if name not in ("data", "out")}
+    chosen = {name: value for name, value in vars(given).items() if name not in ("data", "out", "part", "add_up")}
     options = Options(**chosen | {"steps": tuple(given.steps), "only": tuple(given.only)})
+    if given.add_up is None:
+        go_on(given.out, options.seed, partial(_enough, options), partial(_part, options, given.part, given.data))
+    parts = parts_in(given.add_up or given.out)
+    raise SystemExit(0 if parts and add_up(parts) else 1)
+
+
+def _enough(options: Options, parts: Sequence[Document]) -> bool:
+    faults, jobs = counts(parts)
+    return faults >= options.faults and jobs >= options.jobs
+
+
+def _part(options: Options, size: int, data: Path | None, seed: int) -> Document:
+    """Run one part of a campaign: so many faults at most, and its share of the jobs."""
+    faults = min(size, options.faults)
+    jobs = math.ceil(options.jobs * faults / options.faults)
     with tempfile.TemporaryDirectory(prefix="tailor-faults-") as folder:
-        outcome = run(options, given.data or Path(folder))
-    given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / "faults.json").write_text(json.dumps(outcome.document, indent=2) + "\n")
-    for name, found in asdict(outcome.findings).items():
-        for job_id, reason in found.items():
-            print(f"{name}: {job_id}: {reason}")
-    raise SystemExit(0 if outcome.findings.clean else 1)
+        part = replace(options, faults=faults, jobs=jobs, seed=seed)
+        return run(part, data / f"part-{seed}" if data else Path(folder)).document
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from bench.fault.client.ledger import Ledger
+from bench.fault.client.ledger import Entry, Ledger
 from bench.fault.client.traffic import Traffic
 from bench.fault.kinds import ON_WORKERS, Fault, Kind
 from bench.fault.stack.clock import faketime
@@ -24,6 +24,7 @@ INNOCENTS = 7
 MOMENT_S = 10.0  # how long to wait for a moment at which a fault hits something
 LOOK_S = 0.2
 UP_S = 60.0  # a process that is not up again after so long is waited for no more
+QUIET_S = 60.0  # how long it is waited for that nothing runs, before a killer and its neighbors are sent
 KILLER_S = 90.0  # how long the ends of a killer and its neighbors are waited for before something else is broken
 RECOVERY_S = 25.0  # and a lease: how long after a worker's death nothing else is broken, so that recovery shows
 
@@ -192,18 +193,32 @@ class Striker:
         self._wait(lambda: self.fleet.pid(name) not in (pid, None), UP_S)
 
     def _killer(self, fault: Fault) -> list[str]:
-        """Send seven innocent jobs and, once they run, one that kills its worker; wait for their ends for a while."""
+        """Send seven innocent jobs and one that kills its worker; wait for their ends for a while."""
         draw = random.Random(f"killer {fault.number}")
         tail = next((e for e in self.ledger.all() if e.path == "/personalize" and e.status == "succeeded"), None)
         if tail is None or tail.ended is None:
             return []
-        innocents = self.traffic.send([self.traffic.personalization(draw, "innocent") for _ in range(INNOCENTS)])
-        ids = [entry.id for entry in innocents]
-        self._wait(lambda: all(claims_of(self.storage, job_id) for job_id in ids), MOMENT_S)
-        killer = self.traffic.edit(draw, tail.ended["tail_id"], "killer", DEADLY_PROMPT)
-        self.traffic.send([killer])
-        self.traffic.see_through_meanwhile([killer, *innocents], KILLER_S)
-        return [killer.id, *ids]
+        with self.traffic.paused():
+            self._wait(lambda: not self.ledger.open(), QUIET_S)
+            jobs = self._on_one_worker(draw, tail.ended["tail_id"], fault.target)
+            self.traffic.see_through_meanwhile(jobs, KILLER_S)
+        return [entry.id for entry in jobs]
+
+    def _on_one_worker(self, draw: random.Random, tail_id: str, target: int) -> list[Entry]:
+        """Let one worker take all of them, the killer last, and die of it: the other one stands still until then."""
+        victim, other = WORKERS[target], WORKERS[1 - target]
+        pid = self.fleet.pid(victim)
+        self.fleet.signal(other, signal.SIGSTOP)
+        try:
+            innocents = self.traffic.send([self.traffic.innocent(draw) for _ in range(INNOCENTS)])
+            ids = [entry.id for entry in innocents]
+            self._wait(lambda: all(claims_of(self.storage, job_id) for job_id in ids), MOMENT_S)
+            killer = self.traffic.edit(draw, tail_id, "killer", DEADLY_PROMPT)
+            self.traffic.send([killer])
+            self._wait(lambda: self.fleet.pid(victim) != pid, MOMENT_S)
+        finally:
+            self.fleet.signal(other, signal.SIGCONT)
+        return [killer, *innocents]
 
     @staticmethod
     def _hold(seconds: float) -> None:

@@ -70,7 +70,7 @@ class Backlog:
         """Accept and announce one job."""
         spec = self._spec(kind, sleeping_job_id(sleeps_s))
         at = time.time()
-        self.jobs.accept(spec, dict.fromkeys(spec.input_keys, self._picture))
+        self.jobs.accept(spec, dict.fromkeys(spec.input_keys, self._picture), shared_id=False)
         if nudges:
             self.jobs.announce(spec)
         else:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from bench.fault.client.http import Apis, OutOfTimeError
 from bench.fault.client.ledger import Entry, Ledger, Role
@@ -22,6 +22,8 @@ class Traffic:
         self.apis, self.ledger = apis, ledger
         self._seed, self._steps = seed, steps
         self._enough = threading.Event()
+        self._goes_on = threading.Event()
+        self._goes_on.set()
         names = range(clients)
         self._threads = [
             threading.Thread(target=self._client, args=(n,), name=f"client-{n}", daemon=True) for n in names
@@ -35,13 +37,28 @@ class Traffic:
     def finish(self) -> None:
         """Begin nothing new and wait for the end of all that was sent; bounded by the apis' own end."""
         self._enough.set()
+        self._goes_on.set()
         for thread in self._threads:
             thread.join()
 
-    def personalization(self, draw: random.Random, role: Role = "usual") -> Entry:
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let no client begin anything new during the block; what was sent before goes on to its end."""
+        self._goes_on.clear()
+        try:
+            yield
+        finally:
+            self._goes_on.set()
+
+    def personalization(self, draw: random.Random) -> Entry:
         """Enter a short personalization."""
         fields = {"prompt": "a standing dog", "steps": draw.randint(*self._steps), "seed": draw.randrange(2**31)}
-        return self.ledger.new("/personalize", fields, role)
+        return self.ledger.new("/personalize", fields)
+
+    def innocent(self, draw: random.Random) -> Entry:
+        """Enter a personalization that is to run beside a killer: as long as any, so that it has not ended before."""
+        fields = {"prompt": "a standing dog", "steps": self._steps[1], "seed": draw.randrange(2**31)}
+        return self.ledger.new("/personalize", fields, "innocent")
 
     def edit(self, draw: random.Random, tail_id: str, role: Role = "usual", prompt: str = "") -> Entry:
         """Enter an edit of few steps."""
@@ -74,7 +91,7 @@ class Traffic:
     def _client(self, number: int) -> None:
         draw = random.Random(f"client {self._seed} {number}")
         try:
-            while not self._enough.is_set():
+            while self._goes_on.wait() and not self._enough.is_set():
                 self._story(draw)
         except OutOfTimeError:
             return  # what it waited for has not ended: the audit says so
