@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.fault.campaign import Document, add_up, counts, go_on, parts_in
+from bench.fault.campaign import DifferentPartsError, Document, add_up, counts, go_on, parts_in
 from bench.fault.client.http import Apis
 from bench.fault.client.ledger import Ledger
 from bench.fault.client.traffic import Traffic
@@ -191,7 +191,10 @@ def main() -> None:
     if given.add_up is None:
         go_on(given.out, options.seed, partial(_enough, options), partial(_part, options, given.part, given.data))
     parts = parts_in(given.add_up or given.out)
-    raise SystemExit(0 if parts and add_up(parts) else 1)
+    try:
+        raise SystemExit(0 if parts and add_up(parts) else 1)
+    except DifferentPartsError as error:
+        raise SystemExit(f"{given.add_up or given.out}: {error}") from None
 
 
 def _enough(options: Options, parts: Sequence[Document]) -> bool:
