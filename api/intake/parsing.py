@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any, NoReturn
 
 from python_multipart.exceptions import FormParserError
@@ -23,9 +23,7 @@ FORMS = (MULTIPART, "application/x-www-form-urlencoded")
 MAX_FORM_FIELDS = 50
 MAX_JSON_BESIDE_PICTURE = 256 * 1024  # json takes the interpreter for itself for as long as it parses
 
-MOST_TAKEN_OUT = 1000  # pictures; who sends more of them is refused in any case
-_PICTURE = re.compile(rb'"picture"\s*:\s*(?P<list>\[\s*)?"')
-_NEXT_PICTURE = re.compile(rb'"\s*,\s*"')
+_DATA_URI = re.compile(rb'"(data:[^"]{1024,})"')
 
 
 @dataclass(frozen=True)
@@ -64,9 +62,9 @@ def parse_body(
 
 def _parse_json(data: bytes) -> dict[str, Any]:
     """Return the object; long pictures are taken out first, as what is left parses at once."""
-    pictures: list[str] = []
+    taken: dict[str, str] = {}
     if len(data) > MAX_JSON_BESIDE_PICTURE:
-        data, pictures = _without_pictures(data)
+        data = _without_pictures(data, taken)
     if len(data) > MAX_JSON_BESIDE_PICTURE:
         limit = MAX_JSON_BESIDE_PICTURE
         raise PayloadTooLargeError(f"the body is over the limit of {limit} bytes beside its picture", limit=limit)
@@ -76,34 +74,33 @@ def _parse_json(data: bytes) -> dict[str, Any]:
         raise MalformedRequestError(f"the body is not JSON: {error}") from None
     if not isinstance(value, dict):
         raise MalformedRequestError("the body is not a JSON object")
-    if pictures:
-        _put_back(value, pictures)
-    return value
+    return _put_back(value, taken) if taken else value
 
 
-def _without_pictures(data: bytes) -> tuple[bytes, list[str]]:
-    """Return JSON whose pictures are empty, and the pictures; JSON as it is if that can't be done simply."""
-    for name in islice(_PICTURE.finditer(data), 2):  # the first may be somebody's prompt
-        kept, start = [data[: name.end()]], name.end()
-        pictures: list[str] = []
-        while len(pictures) < MOST_TAKEN_OUT and (end := data.find(b'"', start)) >= 0:
-            text = data[start:end].replace(rb"\/", b"/")
-            if b"\\" in text:
-                return data, []
-            pictures.append(text.decode("latin-1"))
-            another = _NEXT_PICTURE.match(data, end) if name["list"] else None
-            start = another.end() if another else end
-            kept.append(data[end:start])
-            if another is None:
-                return b"".join([*kept, data[end:]]), pictures
-    return data, []
+def _without_pictures(data: bytes, taken: dict[str, str]) -> bytes:
+    """Return JSON in which names of nobody else's choice stand for long data URIs, which go into `taken`."""
+    nonce = secrets.token_hex(8)
+
+    def take(found: re.Match[bytes]) -> bytes:
+        text = found[1].replace(rb"\/", b"/")
+        if b"\\" in text:
+            return found[0]
+        name = f"{nonce}.{len(taken)}"
+        taken[name] = text.decode("latin-1")
+        return f'"{name}"'.encode()
+
+    return _DATA_URI.sub(take, data)
 
 
-def _put_back(value: dict[str, Any], pictures: list[str]) -> None:
-    if value.get("picture") == "":
-        value["picture"] = pictures[0]
-    elif value.get("picture") == [""] * len(pictures):
-        value["picture"] = pictures
+def _put_back(value: dict[str, Any], taken: dict[str, str]) -> dict[str, Any]:
+    """Return the object with the data URIs in their places: fields, or in a list that is one."""
+
+    def back(one: Any) -> Any:
+        return taken.get(one, one) if isinstance(one, str) else one
+
+    return {
+        name: [back(one) for one in field] if isinstance(field, list) else back(field) for name, field in value.items()
+    }
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from api.intake.checks import (
@@ -136,7 +136,12 @@ def _prompt_for_each(
 def _accept_with_pictures(services: Services, checked: Checked, pictures: list[bytes]) -> Submission:
     stored = [keys.picture(checked.spec.id, hashlib.sha256(picture).hexdigest()) for picture in pictures]
     more = [SourcePicture(key=key, prompt=said) for key, said in zip(stored[1:], checked.prompts[1:], strict=True)]
-    spec = checked.spec.model_copy(update={"picture_key": stored[0], "more_pictures": tuple(more)})
+    # Only now: fetching and decoding may have taken minutes, and the reconciler looks for the youngest.
+    times = _times(services)
+    edits = tuple(edit.model_copy(update=times) for edit in checked.spec.edits)
+    spec = checked.spec.model_copy(
+        update={"picture_key": stored[0], "more_pictures": tuple(more), "edits": edits, **times}
+    )
     files = dict(zip(stored, pictures, strict=True))
     return _accept(services, spec, checked.idempotency_key, sent=files, tail_end=checked.tail_end)
 
@@ -197,16 +202,19 @@ def accepted_now(
     services: Services, job_id: str, request_hash: str, info: ModelInfo, seed: int | None
 ) -> dict[str, Any]:
     """Return what all specs have in common; a seed that was not sent is drawn."""
-    now = services.clock.now()
     return {
         "id": job_id,
-        "created_at": now,
-        "deadline_at": now + timedelta(seconds=services.settings.deadline_s),
+        **_times(services),
         "model": info.name,
         "model_hash": info.hash,
         "seed": secrets.randbelow(SEED_LIMIT) if seed is None else seed,
         "request_hash": request_hash,
     }
+
+
+def _times(services: Services) -> dict[str, datetime]:
+    now = services.clock.now()
+    return {"created_at": now, "deadline_at": now + timedelta(seconds=services.settings.deadline_s)}
 
 
 def _accept(

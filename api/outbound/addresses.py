@@ -6,6 +6,8 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_netw
 
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _SIX_TO_FOUR = IPv6Network("2002::/16")  # reaches an IPv4 address of the sender's choice
+# Reached from inside only, or not yet anybody's: a cloud's own services, old 6to4 relays, documentation.
+_NOT_OUTSIDE = tuple(ip_network(text) for text in ("168.63.129.16/32", "192.0.0.0/24", "192.88.99.0/24", "3fff::/20"))
 _NAT64 = IPv6Network("64:ff9b::/96")  # how IPv4 is reached from a network that has only IPv6
 
 
@@ -20,6 +22,8 @@ def is_outside(address: IPv4Address | IPv6Address) -> bool:
             return is_outside(inside)
         if address not in _GLOBAL_UNICAST or address in _SIX_TO_FOUR:
             return False
+    if any(address in network for network in _NOT_OUTSIDE if network.version == address.version):
+        return False
     return address.is_global and not address.is_multicast
 
 

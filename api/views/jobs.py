@@ -108,7 +108,7 @@ def _progress(state: JobState) -> float:
 
 def _results(spec: JobSpec, end: JobEnd, links: Links) -> list[ResultView]:
     results = [_picture(f"{spec.id}-{i}.png", i, key, links) for i, key in enumerate(end.result_keys)]
-    if spec.sweep is None:
+    if spec.sweep is None or not results:  # it ended without pictures
         return results
     cells = spec.sweep.cells()
     told = [{"cell": cell, "receipt": _cell_receipt(end.receipt, cell)} for cell in cells]

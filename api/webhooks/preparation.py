@@ -94,6 +94,12 @@ class Preparation:
         deliveries.save(tried)
         return tried
 
+    def crashed(self, name: str) -> None:
+        """Note an attempt that failed in this process, before anything was sent or after."""
+        delivery = self._services.jobs.deliveries.read(DeliveryRef.parse(name))
+        if delivery is not None and delivery.due_at is not None:
+            self.note(delivery, DeliveryAttempt(at=self._services.clock.now(), seconds=0, error="internal error"))
+
     def put_off(self, delivery: Delivery, seconds: float) -> None:
         """Let a delivery wait a little, as its endpoint is busy with others; this is no attempt."""
         until = self._services.clock.now() + timedelta(seconds=seconds)

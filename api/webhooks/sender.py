@@ -94,6 +94,14 @@ class Sender:
             log.warning("webhook.put_off", delivery=name, error=str(error))
         except Exception:
             log.exception("webhook.crashed", delivery=name)
+            await self._give_up_this_time(name)
+
+    async def _give_up_this_time(self, name: str) -> None:
+        """Count an attempt that nothing came of, so that a message which can't be made is not tried for ever."""
+        try:
+            await self._threads.run(self._preparation.crashed, name)
+        except Exception:  # then its lease runs out, and it is due again
+            log.exception("webhook.crashed_again", delivery=name)
 
     async def _in_turn(self, prepared: Prepared) -> None:
         host = prepared.url.host

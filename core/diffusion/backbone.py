@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,16 @@ class Backbone:
         posterior = self._vae.encode(images.to(self.device, self.row_dtype)).latent_dist
         scale, shift = self._scale_and_shift()
         return ((posterior.mean - shift) * scale).cpu(), (posterior.std * scale).cpu()
+
+    @property
+    def prior_sha256(self) -> str | None:
+        """What tells the tail prior from others, None if the model has none: tails that begin at it depend on it."""
+        if self._prior is None:
+            return None
+        digest = hashlib.sha256()
+        for weights in self._prior.state_dict().values():
+            digest.update(weights.float().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     @property
     def prior_positions(self) -> int:

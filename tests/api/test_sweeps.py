@@ -78,3 +78,17 @@ def test_what_can_not_be_swept_is_refused_with_the_field(api: httpx.Client, tail
     own = {"tails": [{"id": tail, "scale": 1}]}
     answer = api.post("/edit", json={"prompt": "a dog", "sweep": {"tail_scale": [1, 2]}} | own)
     check(answer, 422, "invalid-input", "sweep.tail_scale")
+
+
+def test_a_sweep_that_ended_without_pictures_can_be_seen(
+    api: httpx.Client, tail: str, worker: PretendingWorker
+) -> None:
+    canceled = post(api, tail, {"seed": [1, 2]}).json()["id"]
+    assert api.delete(f"/jobs/{canceled}").status_code == 200
+    failed = post(api, tail, {"seed": [1, 2]}).json()["id"]
+    worker.fail(worker.take(failed, "edit"), "it was not to be")
+
+    for id_, status in ((canceled, "canceled"), (failed, "failed")):
+        seen = api.get(f"/jobs/{id_}").json()
+        assert (seen["status"], seen["results"]) == (status, [])
+    assert {canceled, failed} <= {job["id"] for job in api.get("/jobs").json()["items"]}

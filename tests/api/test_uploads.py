@@ -157,6 +157,15 @@ def large_bodies() -> Iterator[bytes]:
     yield json.dumps(picture_first).replace("/", "\\/").encode()  # as PHP writes it
 
 
+def test_long_pictures_and_urls_may_be_mixed_in_a_list(api: httpx.Client) -> None:
+    uri, other = with_picture(large())["picture"], {"url": "http://127.0.0.1:9/dog.png"}
+    for pictures, wrong in (([uri, other], "picture[1].url"), ([other, uri], "picture[0].url")):
+        answer = api.post("/personalize", json={"prompt": "a dog", "picture": pictures})
+        assert answer.json()["field"] == wrong, answer.text  # the URL is refused, the picture beside it was read
+    document = check(api.post("/personalize", json={"prompt": uri, "picture": uri}), 422, "invalid-input", "prompt")
+    assert f"prompt has {len(uri)} characters" in document["detail"]
+
+
 @pytest.mark.parametrize("body", large_bodies(), ids=["first", "after-its-name", "last", "escaped"])
 def test_a_long_picture_in_json_is_taken_wherever_it_stands(api: httpx.Client, services: Services, body: bytes) -> None:
     answer = api.post("/personalize", content=body, headers=JSON_TYPE)

@@ -14,10 +14,17 @@ VERSIONS = {"tailor": tailor_version()} | {name: version(name) for name in ("tor
 
 
 def receipt(
-    spec: JobSpec, *, tail_sha256: str, device: str, dtype: str, other_tails: Sequence[str] = ()
+    spec: JobSpec,
+    *,
+    tail_sha256: str,
+    device: str,
+    dtype: str,
+    other_tails: Sequence[str] = (),
+    prior_sha256: str | None = None,
 ) -> dict[str, Any]:
     """Return what is needed to make a result again; `request` can be posted as it is, a tail's with its pictures.
 
+    `prior_sha256` is that of the prior which a tail began at, as it is no part of the model's hash.
     Of an edit with several tails, `other_tails` are the SHA-256 of those beside the first.
     """
     chosen = spec.personalize or spec.edit
@@ -38,6 +45,7 @@ def receipt(
         "tail_id": spec.tail_id,
         "tail_sha256": tail_sha256,
         **({"other_tails_sha256": list(other_tails)} if other_tails else {}),
+        **({"prior_sha256": prior_sha256} if prior_sha256 else {}),
         "device": device,
         "dtype": dtype,
         "versions": VERSIONS,

@@ -225,12 +225,21 @@ def tail_metadata(spec: JobSpec, schedule: Schedule) -> TailMetadata:
 def _success(
     attempt: Attempt, backbone: Backbone, now: datetime, tail_sha256: str, *others: str, **named: Any
 ) -> JobEnd:
+    of = attempt.spec.personalize
+    prior = backbone.prior_sha256 if of and of.beginning == "prior" else None
     device, dtype = str(backbone.device), str(backbone.dtype).removeprefix("torch.")
     return JobEnd(
         job_id=attempt.spec.id,
         status=JobStatus.SUCCEEDED,
         ended_at=now,
         attempt=attempt.number,
-        receipt=receipt(attempt.spec, tail_sha256=tail_sha256, other_tails=others, device=device, dtype=dtype),
+        receipt=receipt(
+            attempt.spec,
+            tail_sha256=tail_sha256,
+            other_tails=others,
+            prior_sha256=prior,
+            device=device,
+            dtype=dtype,
+        ),
         **named,
     )

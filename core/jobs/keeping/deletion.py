@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
@@ -19,6 +20,8 @@ from core.jobs.sweep import sweep
 
 if TYPE_CHECKING:
     from core.jobs.store import JobStore
+
+AT_ONCE = 8
 
 
 @dataclass
@@ -52,8 +55,9 @@ class Deletion:
         """Delete all edits that an owner made with a tail, be it there or not."""
         found = self._store.lists.read([entries.of_tail(owner, tail_id)])
         deleted = Deleted()
-        for some in self._store.lists.pool.map(self._entry, found):
-            deleted.add(some)
+        while some := list(islice(found, AT_ONCE)):  # not all at once: what is accepted needs the same threads
+            for one in self._store.lists.pool.map(self._entry, some):
+                deleted.add(one)
         return deleted
 
     def _entry(self, entry: Entry) -> Deleted:
@@ -70,7 +74,8 @@ class Deletion:
         except GoneError:
             return self._sweep(job_id)  # the first time may have been cut off before its last byte
         if (end := store.end(job_id)) is None:
-            store.cancel(job_id)
+            with suppress(GoneError):  # somebody else deletes it, too
+                store.cancel(job_id)
             end = store.end(job_id)
         if end is None or not end.deleted:
             tombstone = self._tombstone(job_id, owner=spec.owner, expired=expired)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 EXPIRING = "expiring/"
 EVERY_S = 10
 MOST_AT_ONCE = 100  # in one pass of the reconciler, which has more to do
+MOST_S = 1.0  # and for so long: it must go on leading
 log = structlog.get_logger()
 
 
@@ -46,10 +48,13 @@ class Expiry:
             return
         now = self._store.clock.now()
         some = [info.key for info in islice(self._store.storage.scan(EXPIRING), MOST_AT_ONCE)]
-        due = [key for key in some if (time := _time_of(key)) is None or time <= now]
+        due = [key for key in some if (at := _time_of(key)) is None or at <= now]
+        until = time.monotonic() + MOST_S
         for key in due:
             self._guarded(key.rpartition("-")[2], partial(self._expire, key))
-        if len(due) == MOST_AT_ONCE:
+            if time.monotonic() > until:
+                break
+        if len(due) == MOST_AT_ONCE or time.monotonic() > until:
             self._pace.hurry()
 
     def _expire(self, key: str) -> None:
