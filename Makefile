@@ -2,7 +2,7 @@
 # make test   all tests                                           make lint   ruff and mypy
 # make chart  the Helm chart, linted and rendered by Helm, its objects held against Kubernetes' schemas
 # make dist   the wheels, in dist/                                make test-images   both images built and used
-# make faults breaks a running fleet again and again, and counts what was lost: most of an hour
+# make faults breaks a running fleet again and again, and counts what was lost: most of two hours
 # Variables: PYTHON=/path/to/python3.12; TORCH_INDEX=the URL of PyTorch's index of CPU builds (Linux without a GPU:
 # 200 MB in place of several GB); ARGS="..." for pytest, tailor up or tailor demo.
 PYTHON ?=
