@@ -56,7 +56,7 @@ class Scorer:
         """
         lineup = self._lineup(case, target)
         reading = self.judge(to_tensor(picture[None]))
-        [seen] = self.judge.read(to_tensor(picture[None]))
+        [seen] = reading.words()
         vector, numbers = reading.vectors[0], reading.numbers[0]
         marks: Marks = {
             "identity": float((lineup.rivals @ vector).argmax() == 0),
@@ -161,6 +161,3 @@ def _value(scene: Scene, name: str) -> str:
 def drawn(scene: Scene) -> NDArray[np.uint8]:
     """Return a scene's drawing, (128, 128, 3)."""
     return np.asarray(render(scene))
-
-
-__all__ = ["Scorer", "Slope", "average_precision", "drawn", "slopes", "words_around"]

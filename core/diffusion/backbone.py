@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,9 +44,9 @@ class Backbone:
         self._vae = checkpoint.vae(self.row_dtype).to(device)
         unet = checkpoint.unet(dtype).to(device, memory_format=torch.channels_last)
         self._unet = _compiled(unet) if compiled else unet
-        self._prior = checkpoint.prior()
-        if self._prior is not None:
-            self._prior = self._prior.to(device, self.row_dtype)
+        prior = checkpoint.prior()
+        self._prior = prior.to(device, self.row_dtype) if prior else None
+        self.prior_sha256 = checkpoint.prior_hash()
         self._tokenizer, self._pad_id, longest = checkpoint.tokenizer()
         self.sequence_length = min(longest, self._text_encoder.config.max_position_embeddings)
         self.width: int = self._text_encoder.config.hidden_size
@@ -102,16 +101,6 @@ class Backbone:
         posterior = self._vae.encode(images.to(self.device, self.row_dtype)).latent_dist
         scale, shift = self._scale_and_shift()
         return ((posterior.mean - shift) * scale).cpu(), (posterior.std * scale).cpu()
-
-    @property
-    def prior_sha256(self) -> str | None:
-        """What tells the tail prior from others, None if the model has none: tails that begin at it depend on it."""
-        if self._prior is None:
-            return None
-        digest = hashlib.sha256()
-        for weights in self._prior.state_dict().values():
-            digest.update(weights.float().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
 
     @property
     def prior_positions(self) -> int:

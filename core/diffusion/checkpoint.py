@@ -87,22 +87,25 @@ class Checkpoint:
 
         It is no part of the hash: a tail that began elsewhere serves as well.
         """
-        path = self.folder / "prior.safetensors"
-        if not path.is_file():
-            return None
         try:
-            return load_prior(path)
+            return load_prior(self._prior_path) if self._prior_path.is_file() else None
         except PriorFileError as error:
-            raise CheckpointError(f"{path} can't be loaded: {error}") from error
+            raise CheckpointError(f"{self._prior_path} can't be loaded: {error}") from error
+
+    def prior_hash(self) -> str | None:
+        """Return the SHA-256 of the tail prior's file, if there is one: tails that begin at it depend on it."""
+        return _sha256_of(self._prior_path) if self._prior_path.is_file() else None
 
     def hash(self) -> str:
         """Return the SHA-256 over the names and contents of all files that loading reads, in hexadecimal."""
         digest = hashlib.sha256()
         for path in self._files():
-            with path.open("rb") as file:
-                content = hashlib.file_digest(file, "sha256").hexdigest()
-            digest.update(f"{path.relative_to(self.folder).as_posix()} {content}\n".encode())
+            digest.update(f"{path.relative_to(self.folder).as_posix()} {_sha256_of(path)}\n".encode())
         return digest.hexdigest()
+
+    @property
+    def _prior_path(self) -> Path:
+        return self.folder / "prior.safetensors"
 
     def variant(self, part: str) -> str | None:
         """Return which of a component's weights are read: None for the plain ones, `fp16` when only those exist."""
@@ -171,6 +174,11 @@ def find_checkpoint(location: str, cache_dir: Path | None = None) -> Checkpoint:
         raise CheckpointError(
             f"{location!r} is no folder here, and the hub did not give it: {type(error).__name__}: {error}"
         ) from error
+
+
+def _sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _download(name: str, cache_dir: Path | None) -> Path:

@@ -21,14 +21,14 @@ class PriorFileError(ValueError):
     """A file holds no tail prior, or one that does not fit its backbone."""
 
 
-class _Residual(nn.Module):
+class Residual(nn.Module):
     """Two 3x3 convolutions around a shortcut."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, activation: type[nn.Module] = nn.SiLU) -> None:
         super().__init__()
         self.inner = nn.Sequential(
-            nn.GroupNorm(8, channels), nn.SiLU(), nn.Conv2d(channels, channels, 3, padding=1),
-            nn.GroupNorm(8, channels), nn.SiLU(), nn.Conv2d(channels, channels, 3, padding=1),
+            nn.GroupNorm(8, channels), activation(), nn.Conv2d(channels, channels, 3, padding=1),
+            nn.GroupNorm(8, channels), activation(), nn.Conv2d(channels, channels, 3, padding=1),
         )  # fmt: skip
 
     def forward(self, features: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ class PictureEncoder(nn.Module):
             raise ValueError(f"{len(widths)} halvings lead from {_GRID << len(widths)} pixels to {_GRID}, not {size}")
         layers: list[nn.Module] = [nn.Conv2d(3, widths[0], 5, stride=2, padding=2)]
         for before, after in pairwise(widths):
-            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), _Residual(after)]
+            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), Residual(after)]
         self.body = nn.Sequential(*layers, nn.GroupNorm(8, widths[-1]), nn.SiLU(), nn.Conv2d(widths[-1], 32, 1))
         self.dense = nn.Sequential(nn.Flatten(), nn.Linear(32 * _GRID**2, features), nn.SiLU())
 
@@ -107,6 +107,3 @@ def load_prior(path: Path) -> TailPrior:
     except Exception as error:
         raise PriorFileError(f"{path.name} holds no tail prior: {error!r}") from error
     return prior.eval().requires_grad_(False)
-
-
-__all__ = ["PictureEncoder", "PriorFileError", "TailPrior", "load_prior", "save_prior"]

@@ -6,11 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.diffusion.prior import PictureEncoder
+from core.diffusion.prior import PictureEncoder, Residual
 from pretrain.captions.caption import ATTRIBUTES
-from pretrain.judging.network import Mixing, Residual, load_weights
+from pretrain.judging.network import Mixing, load_weights
 
 IDENTITY_WIDTH = 32
+ENCODER = (64, (32, 64, 96), 192)  # the size, widths and features of what a tail prior sees with
 
 
 class Judge(nn.Module):
@@ -46,8 +47,8 @@ def judge_a() -> Judge:
     """Return the judge for tuning and choosing: a residual network that goes down in steps of two."""
     body = nn.Sequential(
         nn.Conv2d(3, 32, 5, stride=2, padding=2), nn.GroupNorm(8, 32), nn.ReLU(),
-        nn.Conv2d(32, 64, 3, stride=2, padding=1), Residual(64),
-        nn.Conv2d(64, 96, 3, stride=2, padding=1), Residual(96), nn.GroupNorm(8, 96), nn.ReLU(),
+        nn.Conv2d(32, 64, 3, stride=2, padding=1), Residual(64, nn.ReLU),
+        nn.Conv2d(64, 96, 3, stride=2, padding=1), Residual(96, nn.ReLU), nn.GroupNorm(8, 96), nn.ReLU(),
         nn.Conv2d(96, 32, 1), nn.Flatten(), nn.Linear(32 * 64, 192), nn.ReLU(),
     )  # fmt: skip
     return Judge(body, 192)
@@ -65,7 +66,7 @@ def judge_b() -> Judge:
 
 def reader() -> Judge:
     """Return what is taught as the judges are but judges nothing: the encoder of a tail prior, and its readers."""
-    return Judge(PictureEncoder(64, (32, 64, 96), 192), 192)
+    return Judge(PictureEncoder(*ENCODER), ENCODER[-1])
 
 
 def new_judge(name: str) -> Judge:

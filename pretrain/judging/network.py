@@ -6,22 +6,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 
-class Residual(nn.Module):
-    """Two 3x3 convolutions around a shortcut."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.inner = nn.Sequential(
-            nn.GroupNorm(8, width), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1),
-            nn.GroupNorm(8, width), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1),
-        )  # fmt: skip
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) to the same."""
-        result: Tensor = features + self.inner(features)
-        return result
-
-
 class Mixing(nn.Module):
     """A wide depthwise convolution over places, then a dense layer over channels."""
 

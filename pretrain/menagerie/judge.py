@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pretrain.judging.network import Mixing, Residual, load_weights
+from core.diffusion.prior import Residual
+from pretrain.judging.network import Mixing, load_weights
 from pretrain.menagerie.captions import ATTRIBUTES
 from pretrain.menagerie.looks import LOOKS
 
@@ -26,6 +27,11 @@ class Reading:
     scores: dict[str, Tensor]
     numbers: Tensor
     vectors: Tensor
+
+    def words(self) -> list[dict[str, str]]:
+        """Return the likeliest value of every attribute of each picture."""
+        best = {name: score.argmax(1).tolist() for name, score in self.scores.items()}
+        return [{name: ATTRIBUTES[name][best[name][row]] for name in ATTRIBUTES} for row in range(len(self.vectors))]
 
 
 class Judge(nn.Module):
@@ -50,18 +56,18 @@ class Judge(nn.Module):
     @torch.no_grad()
     def read(self, images: Tensor) -> list[dict[str, str]]:
         """images: (B, 3, 128, 128) in -1..1; the likeliest value of every attribute of each picture."""
-        scores = self(images).scores
-        best = {name: score.argmax(1).tolist() for name, score in scores.items()}
-        return [{name: ATTRIBUTES[name][best[name][row]] for name in ATTRIBUTES} for row in range(len(images))]
+        reading: Reading = self(images)
+        return reading.words()
 
 
 def judge_a() -> Judge:
     """Return the judge for tuning and choosing: a residual network that goes down in steps of two."""
     return Judge(nn.Sequential(
         nn.Conv2d(3, 24, 5, stride=2, padding=2), nn.GroupNorm(8, 24), nn.ReLU(),
-        nn.Conv2d(24, 48, 3, stride=2, padding=1), Residual(48),
-        nn.Conv2d(48, 96, 3, stride=2, padding=1), Residual(96),
-        nn.Conv2d(96, 128, 3, stride=2, padding=1), Residual(128), Residual(128), nn.GroupNorm(8, 128), nn.ReLU(),
+        nn.Conv2d(24, 48, 3, stride=2, padding=1), Residual(48, nn.ReLU),
+        nn.Conv2d(48, 96, 3, stride=2, padding=1), Residual(96, nn.ReLU),
+        nn.Conv2d(96, 128, 3, stride=2, padding=1), Residual(128, nn.ReLU), Residual(128, nn.ReLU),
+        nn.GroupNorm(8, 128), nn.ReLU(),
         nn.Conv2d(128, FEATURES, 1),
     ))  # fmt: skip
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from core.diffusion.prior import TailPrior, save_prior
 from pretrain.captions.tokenizer import open_tokenizer
 from pretrain.drawing.pictures import to_tensor
-from pretrain.judging.judge import open_judge
+from pretrain.judging.judge import ENCODER, open_judge
 from pretrain.training.models import TextEncoder, Unet, UNet2DConditionModel
 from pretrain.training.parallel import settle
 from pretrain.training.schedule import WEIGHTS, add_noise
@@ -83,7 +83,7 @@ def new_prior(folder: Path) -> TailPrior:
     """Return a prior with the trained reader's encoder, which stays as it is, and a fresh head."""
     reader = open_judge("reader", folder / "judges" / "judge_reader.safetensors")
     torch.manual_seed(0)
-    prior = TailPrior(64, (32, 64, 96), 192, TAIL, WIDTH)
+    prior = TailPrior(*ENCODER, TAIL, WIDTH)
     prior.encoder.load_state_dict(reader.body.state_dict())
     prior.encoder.requires_grad_(False)
     return prior

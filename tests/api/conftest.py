@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
+from api.waiting import longpoll
+from api.waiting.watcher import Watch
 from core.config import Settings
+from core.jobs.claims import Claims
+from core.jobs.records import KINDS
 from core.services import Services, open_services
-from tests.api.serving import PretendingWorker, api_server, publish, serving_settings
+from tests.api.serving import MODEL, PretendingWorker, api_server, publish, serving_settings
 from tests.support.redis_server import redis_server
 
 
@@ -34,3 +39,37 @@ def worker(services: Services) -> PretendingWorker:
 def api(settings: Settings, services: Services) -> Iterator[httpx.Client]:
     with api_server(settings) as client:
         yield client
+
+
+@pytest.fixture
+def waiting(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Return what is set as soon as an answer waits; nothing but a notice ends its waiting."""
+    waiting = threading.Event()
+    changed = Watch.changed
+
+    async def noted(self: Watch, timeout_s: float) -> bool:
+        waiting.set()
+        return await changed(self, timeout_s)
+
+    monkeypatch.setattr(Watch, "changed", noted)
+    monkeypatch.setattr(longpoll, "REREAD_S", 1000)
+    return waiting
+
+
+@pytest.fixture
+def working(services: Services, worker: PretendingWorker) -> Iterator[None]:
+    """Let a worker end everything that comes with success."""
+    done = threading.Event()
+
+    def work() -> None:
+        claims = Claims(services.jobs, "pretender", lambda: {MODEL.hash})
+        while not done.wait(0.05):
+            for kind in KINDS:
+                while attempt := claims.take(kind):
+                    worker.succeed(attempt)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield
+    done.set()
+    thread.join()

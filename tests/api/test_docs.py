@@ -4,41 +4,22 @@ import json
 import os
 import re
 import subprocess
-import threading
 from pathlib import Path
 
 import httpx
+import pytest
 
 from core.config import REPOSITORY
-from core.jobs.claims import Claims
-from core.jobs.records import KINDS
-from core.services import Services
-from tests.api.serving import MODEL, PretendingWorker, picture
+from tests.api.serving import picture
 
 
-def test_the_curl_commands_work_as_they_stand(
-    api: httpx.Client, services: Services, worker: PretendingWorker, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("working")
+def test_the_curl_commands_work_as_they_stand(api: httpx.Client, tmp_path: Path) -> None:
     [commands] = re.findall(r"```sh\n(.*?)```", (REPOSITORY / "docs" / "http.md").read_text(), flags=re.DOTALL)
     (tmp_path / "samples").symlink_to(REPOSITORY / "samples")
-    done = threading.Event()
-
-    def work() -> None:
-        claims = Claims(services.jobs, "pretender", lambda: {MODEL.hash})
-        while not done.wait(0.1):
-            for kind in KINDS:
-                if attempt := claims.take(kind):
-                    worker.succeed(attempt)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        environment = os.environ | {"TAILOR_URL": str(api.base_url).rstrip("/")}
-        shell = ["bash", "-euo", "pipefail", "-c", commands]
-        ran = subprocess.run(shell, check=True, cwd=tmp_path, env=environment, timeout=60, capture_output=True)
-    finally:
-        done.set()
-        thread.join()
+    environment = os.environ | {"TAILOR_URL": str(api.base_url).rstrip("/")}
+    shell = ["bash", "-euo", "pipefail", "-c", commands]
+    ran = subprocess.run(shell, check=True, cwd=tmp_path, env=environment, timeout=60, capture_output=True)
     assert b'data: {"status":"succeeded"}' in ran.stdout
     assert (tmp_path / "dog.safetensors").read_bytes() == b"tail bytes"
     assert json.loads((tmp_path / "edit.json").read_text())["status"] == "succeeded"

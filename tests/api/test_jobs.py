@@ -6,8 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from api.waiting import longpoll
-from api.waiting.watcher import Watch
 from tests.api.serving import PretendingWorker, edit, personalize
 
 
@@ -71,21 +69,6 @@ def test_canceling_an_ended_job_changes_nothing(api: httpx.Client, worker: Prete
     worker.succeed(worker.take(job["id"]))
     answer = api.delete(f"/jobs/{job['id']}")
     assert (answer.status_code, answer.json()["status"]) == (200, "succeeded")
-
-
-@pytest.fixture
-def waiting(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Return what is set as soon as a long poll waits; nothing but a notice ends its waiting."""
-    waiting = threading.Event()
-    changed = Watch.changed
-
-    async def noted(self: Watch, timeout_s: float) -> bool:
-        waiting.set()
-        return await changed(self, timeout_s)
-
-    monkeypatch.setattr(Watch, "changed", noted)
-    monkeypatch.setattr(longpoll, "REREAD_S", 1000)
-    return waiting
 
 
 def test_a_long_poll_answers_as_soon_as_the_status_changes_and_not_before(

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from typing import Any
 
 import httpx
 import pytest
 
 from core.config import Settings
-from core.jobs.claims import Claims
-from core.jobs.records import KINDS
 from core.models.recipes import FAST
 from core.services import Services
 from tests.api.problems import check
-from tests.api.serving import MODEL, PretendingWorker, api_server, edit, personalize, picture
+from tests.api.serving import PretendingWorker, api_server, edit, personalize, picture
 
 EDITS: list[dict[str, Any]] = [{"prompt": "a sitting dog", "seed": 3}, {"prompt": "a dog in the snow", "num_images": 2}]
 
@@ -90,25 +87,6 @@ def test_the_call_again_with_its_key_lists_the_same_edits(api: httpx.Client) -> 
     first, again = (one_call(api, EDITS, headers=key).json() for _ in "ab")
     assert [e["id"] for e in again["edits"]] == [e["id"] for e in first["edits"]]
     check(one_call(api, EDITS[:1], headers=key), 422, "idempotency-conflict")
-
-
-@pytest.fixture
-def working(services: Services, worker: PretendingWorker) -> Any:
-    """Let a worker end everything that comes with success."""
-    done = threading.Event()
-
-    def work() -> None:
-        claims = Claims(services.jobs, "pretender", lambda: {MODEL.hash})
-        while not done.wait(0.05):
-            for kind in KINDS:
-                while attempt := claims.take(kind):
-                    worker.succeed(attempt)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    yield
-    done.set()
-    thread.join()
 
 
 def test_one_call_brings_the_pictures(api: httpx.Client, working: None) -> None:

@@ -9,7 +9,6 @@ import httpx
 import pytest
 
 from api.waiting import longpoll
-from api.waiting.watcher import Watch
 from core.config import Settings
 from core.errors import StorageUnavailableError
 from core.jobs.attempts import Attempt
@@ -17,21 +16,6 @@ from core.jobs.claims import Claims
 from core.jobs.records import JobKind
 from core.services import Services
 from tests.api.serving import MODEL, PretendingWorker, api_server, edit, personalize, picture
-
-
-@pytest.fixture
-def waiting(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Return what is set as soon as an answer waits; nothing but a notice ends its waiting."""
-    waiting = threading.Event()
-    changed = Watch.changed
-
-    async def noted(self: Watch, timeout_s: float) -> bool:
-        waiting.set()
-        return await changed(self, timeout_s)
-
-    monkeypatch.setattr(Watch, "changed", noted)
-    monkeypatch.setattr(longpoll, "REREAD_S", 1000)
-    return waiting
 
 
 def take(services: Services, kind: JobKind, prompt: str) -> Attempt:

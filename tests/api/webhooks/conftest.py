@@ -9,8 +9,8 @@ import pytest
 from standardwebhooks import Webhook
 
 from core.config import Settings
-from core.services import Services, open_services
-from tests.api.serving import PretendingWorker, api_server, personalize, publish, serving_settings
+from tests.api import conftest as shared
+from tests.api.serving import PretendingWorker, personalize, serving_settings
 from tests.support.receiver import Asked, Receiver, Reply, receiver
 from tests.support.redis_server import redis_server
 
@@ -60,22 +60,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         yield serving_settings(tmp_path_factory.mktemp("webhooks"), redis.url).model_copy(update=few)
 
 
-@pytest.fixture(scope="session")
-def services(settings: Settings) -> Services:
-    services = open_services(settings)
-    publish(services)
-    return services
-
-
-@pytest.fixture(scope="session")
-def worker(services: Services) -> PretendingWorker:
-    return PretendingWorker(services)
-
-
-@pytest.fixture(scope="session")
-def api(settings: Settings, services: Services) -> Iterator[httpx.Client]:
-    with api_server(settings) as client:
-        yield client
+services, worker, api = shared.services, shared.worker, shared.api  # made anew here, with the settings above
 
 
 @pytest.fixture(scope="session")

@@ -81,6 +81,8 @@ def test_another_file_is_refused(tmp_path: Path, content: bytes | None, folder: 
 def test_the_prior_is_no_part_of_the_models_hash(backbone: Backbone, without: Backbone) -> None:
     assert backbone.hash == without.hash
     assert (backbone.prior_positions, without.prior_positions) == (POSITIONS, 0)
+    assert without.prior_sha256 is None
+    assert backbone.prior_sha256 is not None
     with pytest.raises(ValueError, match="no tail prior"):
         without.guess_tails(torch.zeros(1, 3, 32, 32))
 
