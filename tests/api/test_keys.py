@@ -19,7 +19,6 @@ from core.access.keyring import Keyring
 from core.access.keys import Scope
 from core.clock import utc_now
 from core.config import Settings
-from core.jobs.ids import tail_of
 from core.services import Services
 from tests.api.problems import check
 from tests.api.serving import PretendingWorker, api_server, edit, personalize
@@ -120,7 +119,8 @@ def test_a_result_is_fetched_with_its_signed_url_and_without_a_key(guarded: Guar
     url = alice.get(f"/tails/{job['tail_id']}").json()["url"]
     assert "tailor_" not in url
     assert httpx.get(url).content == b"the tail"
-    assert httpx.get(url.replace(job["id"], tail_of(job["id"]).replace("tail_", "job_")[:-1] + "0")).status_code == 403
+    another = job["id"][:-1] + ("1" if job["id"].endswith("0") else "0")
+    assert httpx.get(url.replace(job["id"], another)).status_code == 403
 
 
 @pytest.mark.parametrize(
