@@ -19,6 +19,7 @@ from api.intake.fetching import PictureFetcher
 from api.intake.room import Tally
 from api.metrics import Metrics
 from api.middleware import RequestLog
+from api.openapi import document
 from api.outbound.addresses import AddressGuard
 from api.outbound.client import Outbound
 from api.outbound.connections import resolve
@@ -58,12 +59,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=tailor_version(),
         description=DESCRIPTION,
         lifespan=_lifespan_of(settings),
+        openapi_url=None,
+        generate_unique_id_function=document.operation_id,
         responses={"default": {"description": "a problem", "content": {MEDIA_TYPE: {"schema": _problem_schema()}}}},
     )
     problems.install(app)
     origins.install(app, settings)
     app.add_middleware(RequestLog)
     app.add_middleware(VersionPrefix)
+    document.install(app)
     for routes in (home, submit, lists, jobs, tails, files, models, webhooks, health):
         app.include_router(routes.router)
     return app

@@ -27,7 +27,7 @@ def deliver_again(job_id: JobId, event: WebhookEvent, services: Use) -> Delivery
 
 
 @router.get("/webhooks/secrets", dependencies=[Depends(may("submit"))])
-async def read_secrets(caller: Asking, state: State, response: Response) -> SecretsView:
+async def read_webhook_secrets(caller: Asking, state: State, response: Response) -> SecretsView:
     """Return the secrets that sign your webhooks (`whsec_…`): a receiver checks with any of them."""
     response.headers["Cache-Control"] = "no-store"
     return SecretsView(secrets=state.signing.secrets(caller.owner))
