@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from api import problems
 from api.access import origins
 from api.access.doorkeeper import Doorkeeper
+from api.access.rates import Rates
 from api.intake.decoder import Decoder
 from api.intake.fetching import PictureFetcher
 from api.intake.room import Tally
@@ -79,7 +80,7 @@ def _lifespan_of(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContext
         configure_logs()
         services = await run_in_threadpool(open_services, settings)
         redis = connect_async(settings.redis_url)
-        watcher, threads = Watcher(redis), AllThreads()
+        watcher, threads, questions = Watcher(redis), AllThreads(), Questions()
         guard = AddressGuard(settings.allowed_inner_hosts)
         outbound = Outbound(guard, lambda host, port: threads.resolving.run(resolve, host, port))
         bodies = Tally(settings.max_body_bytes_in_flight, lambda: threads.parsing.start(give_back))
@@ -90,7 +91,7 @@ def _lifespan_of(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContext
             services,
             redis,
             watcher,
-            Questions(),
+            questions,
             metrics,
             threads,
             Decoder(settings, threads),
@@ -100,6 +101,7 @@ def _lifespan_of(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContext
             Readiness(services, threads.probing),
             Owners(services.jobs, threads.reading),
             Doorkeeper(Keyring(services.storage), threads.reading, settings.require_keys),
+            Rates(settings, redis, questions, metrics.registry),
         )
         tasks = [asyncio.create_task(watcher.run(), name="watcher"), asyncio.create_task(sender.run(), name="sender")]
         services.reconciler.start()

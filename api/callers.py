@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from fastapi import Path as PathParameter
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from api.access.rates import HEADERS, Policy, who_asks
 from api.owners import Owners
 from api.state import state_of
 from core.access.keys import SCOPES, ApiKey, Scope
@@ -50,15 +51,19 @@ async def caller_of(request: Request, sent: Annotated[HTTPAuthorizationCredentia
 Asking = Annotated[Caller, Depends(caller_of)]
 
 
-def may(scope: Scope) -> Callable[[Caller], Coroutine[Any, Any, Caller]]:
-    """Return a dependency that lets pass who may do this.
+def may(scope: Scope | None) -> Callable[[Caller, Request], Coroutine[Any, Any, Caller]]:
+    """Return a dependency that lets pass who may do this (None: anybody with a good key), as often as may be.
 
     It belongs into a route's `dependencies`, which are solved before the body is read.
     """
 
-    async def allowed(caller: Asking) -> Caller:
-        if scope not in caller.scopes:
+    async def allowed(caller: Asking, request: Request) -> Caller:
+        if scope is not None and scope not in caller.scopes:
             raise MissingScopeError(f"this needs a key with the scope {scope!r}", scope=scope)
+        policy: Policy = "submissions" if request.method == "POST" else "requests"
+        who = who_asks(request.scope, caller.owner, caller.key_id)
+        if allowance := await state_of(request).rates.take(policy, who):
+            request.scope["state"][HEADERS] = allowance.headers
         return caller
 
     return allowed

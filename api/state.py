@@ -9,6 +9,7 @@ import redis.asyncio
 from fastapi import Depends, Request
 
 from api.access.doorkeeper import Doorkeeper
+from api.access.rates import Rates
 from api.intake.decoder import Decoder
 from api.intake.fetching import PictureFetcher
 from api.intake.room import Tally
@@ -39,6 +40,7 @@ class AppState:
     readiness: Readiness
     owners: Owners
     doorkeeper: Doorkeeper
+    rates: Rates
 
 
 class LifespanState(TypedDict):

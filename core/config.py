@@ -8,8 +8,9 @@ from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from core.limits import LimitSettings
 from core.shipped import CODE, embedded_model
 from core.webhooks.signing import check_secret
 
@@ -39,7 +40,7 @@ class NoModelError(Exception):
     """There is nothing to load; the message says in one line what to do."""
 
 
-class Settings(BaseSettings):
+class Settings(LimitSettings):
     """All configuration, read from `TAILOR_*` environment variables (and a `.env` file)."""
 
     model_config = SettingsConfigDict(

@@ -142,6 +142,23 @@ class QuotaExceededError(TailorError):
     status, type, title = 429, "quota-exceeded", "Quota exceeded"
 
 
+class RateLimitedError(TailorError):
+    """Somebody asks more often than may be; `telling` adds the headers that say how often that is."""
+
+    status, type, title = 429, "rate-limited", "Too many requests"
+    _more: dict[str, str] | None = None
+
+    def telling(self, headers: dict[str, str]) -> RateLimitedError:
+        """Return itself, with more headers in its answer."""
+        self._more = headers
+        return self
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The answer's headers."""
+        return super().headers | (self._more or {})
+
+
 class OverloadedError(TailorError):
     """The process has as much in hand as it may; `limit` says how much."""
 

@@ -57,6 +57,11 @@ def open_key(owner: str) -> str:
     return f"tailor:open:{owner}"
 
 
+def rate_key(policy: str, who: str) -> str:
+    """Return the key whose value is when somebody has all of an allowance again, in ms."""
+    return f"tailor:rate:{policy}:{who}"
+
+
 def other_waiting_keys(spec: JobSpec) -> list[str]:
     """Return the sets of the edits that wait for an edit's tails beside its first."""
     return [waiting_key(tail_id) for tail_id in spec.tail_ids[1:]]
