@@ -142,6 +142,12 @@ class QuotaExceededError(TailorError):
     status, type, title = 429, "quota-exceeded", "Quota exceeded"
 
 
+class StorageQuotaExceededError(TailorError):
+    """One owner has as many bytes stored as it may; only deleting something helps, so this is no 429."""
+
+    status, type, title = 403, "storage-quota-exceeded", "Storage quota exceeded"
+
+
 class RateLimitedError(TailorError):
     """Somebody asks more often than may be; `telling` adds the headers that say how often that is."""
 

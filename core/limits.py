@@ -40,6 +40,9 @@ class LimitSettings(BaseSettings):
     rate_submissions: RateSetting = Field(
         Rate(120, 60), description="POSTs of one owner: 120/60 is 120 in 60 seconds; empty: no limit"
     )
+    max_bytes_per_owner: int | None = Field(
+        None, ge=1, description="of pictures, tails and results that one owner has stored; None: no limit"
+    )
     rate_requests: RateSetting = Field(Rate(3000, 60), description="all other requests of one owner; empty: no limit")
 
 

@@ -17,10 +17,12 @@ from core.errors import (
     PromptTooLongError,
     QueueFullError,
     QuotaExceededError,
+    StorageQuotaExceededError,
     WrongModelError,
 )
 from core.jobs.ids import is_tail_id, job_of
 from core.jobs.records import JobEnd, JobKind, JobSpec, JobStatus
+from core.limits import named_limit
 from core.models.exactness import check_exact
 from core.models.info import ModelInfo
 from core.models.parameters import EditParams, PersonalizeParams, Recipe
@@ -135,6 +137,17 @@ def check_quota(services: Services, owner: str, count: int = 1) -> None:
         return
     detail = f"{under_way} of your jobs have not ended, and you may have {limit}: {count} more are too many"
     raise QuotaExceededError(detail, retry_after_s=30, limit=limit, under_way=under_way)
+
+
+def check_bytes(services: Services, owner: str, more: int = 1) -> None:
+    """Refuse so many bytes more of an owner's when it would have too many stored."""
+    limit = services.settings.max_bytes_per_owner
+    if limit is None:
+        return
+    used = services.jobs.usage.of(owner, limit=limit - more)
+    if used is not None and used + more > limit:
+        detail = f"you have {used} bytes stored, and may have {limit}; delete tails or jobs that you don't need"
+        raise StorageQuotaExceededError(detail, used=used, **named_limit(services.settings, "max_bytes_per_owner"))
 
 
 def usable_tail(services: Services, owner: str, tail_id: str, field: str = "tail_id") -> tuple[JobSpec, JobEnd | None]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from api.intake.checks import check_prompt, parse, tail_usage
+from api.intake.checks import check_bytes, check_prompt, parse, tail_usage
 from api.intake.fields import ImportFields
 from api.intake.identity import identify, same_request, stored_before
 from api.intake.parsing import Body
@@ -69,8 +69,10 @@ def _submit_tail(services: Services, owner: str, body: Body, idempotency_key: st
         prompt=prompt,
         tail_id=tail_of(job_id),
         imported=imported,
+        input_bytes=len(data),
     )
     spec = spec.model_copy(update={"tail_usage": _usage(info, file, spec)})
+    check_bytes(services, owner, len(data))
     stored, new = services.jobs.accept(spec, {imported.key: data}, shared_id=idempotency_key is not None)
     if not new:
         same_request(stored, request_hash)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from api.intake.checks import (
+    check_bytes,
     check_company,
     check_edit_prompts,
     check_prompt,
@@ -105,6 +106,7 @@ def _check_personalize(
     kept = terms(services.settings, fields.labels, fields.ttl)
     check_room(services, "personalize")
     check_quota(services, owner, 1 + len(fields.edits))
+    check_bytes(services, owner)
     spec = JobSpec(
         **accepted_now(services, job_id, request_hash, info, fields.seed),
         owner=owner,
@@ -134,13 +136,17 @@ def _prompt_for_each(
 
 
 def _accept_with_pictures(services: Services, checked: Checked, pictures: list[bytes]) -> Submission:
+    size = sum(map(len, pictures))
+    # Again: others of the same owner may have come while the pictures were fetched and decoded.
+    check_quota(services, checked.spec.owner, 1 + len(checked.spec.edits))
+    check_bytes(services, checked.spec.owner, size)
     stored = [keys.picture(checked.spec.id, hashlib.sha256(picture).hexdigest()) for picture in pictures]
     more = [SourcePicture(key=key, prompt=said) for key, said in zip(stored[1:], checked.prompts[1:], strict=True)]
     # Only now: fetching and decoding may have taken minutes, and the reconciler looks for the youngest.
     times = _times(services)
     edits = tuple(edit.model_copy(update=times) for edit in checked.spec.edits)
     spec = checked.spec.model_copy(
-        update={"picture_key": stored[0], "more_pictures": tuple(more), "edits": edits, **times}
+        update={"picture_key": stored[0], "more_pictures": tuple(more), "edits": edits, "input_bytes": size, **times}
     )
     files = dict(zip(stored, pictures, strict=True))
     return _accept(services, spec, checked.idempotency_key, sent=files, tail_end=checked.tail_end)
@@ -169,6 +175,7 @@ def _check_edit(
     kept = terms(services.settings, fields.labels, fields.ttl)
     check_room(services, "edit")
     check_quota(services, owner)
+    check_bytes(services, owner)
     spec = JobSpec(
         **accepted_now(services, job_id, request_hash, info, fields.seed),
         **kept,

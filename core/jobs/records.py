@@ -78,6 +78,7 @@ class JobSpec(Record):
     webhook: Webhook | None = Field(None, description="who is told of its end")
     ttl_s: float | None = Field(None, description="kept for so long after its end; None: for ever")
     labels: dict[str, str] = Field(default_factory=dict, description="set by the client")
+    input_bytes: int = Field(0, description="of its pictures, or of the tail's file, as they are stored")
     request_hash: str = Field("", description="SHA-256 of the canonical fields and the pictures, for Idempotency-Key")
 
     @property
@@ -135,6 +136,7 @@ class JobEnd(Record):
     tail_key: str | None = None
     result_keys: tuple[str, ...] = ()
     grid_key: str | None = Field(None, description="all pictures of a sweep as one, with labels")
+    output_bytes: int = Field(0, description="of what the keys name, without what came with the request")
     receipt: dict[str, Any] = Field(default_factory=dict)
     deleted: bool = Field(False, description="a tombstone: the job was deleted with all its bytes")
     owner: str = Field(DEFAULT_OWNER, description="a tombstone's: whose job it was")

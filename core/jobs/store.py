@@ -19,6 +19,7 @@ from core.jobs.attempts import AttemptHistory, read_attempts
 from core.jobs.ids import job_of
 from core.jobs.keeping.deletion import Deletion
 from core.jobs.keeping.expiry import expiring_key
+from core.jobs.keeping.usage import Usage
 from core.jobs.lists.lists import JobLists
 from core.jobs.nudges import Nudges
 from core.jobs.records import (
@@ -57,6 +58,7 @@ class JobStore:
         self.deliveries = Deliveries(self)
         self.lists = JobLists(self)
         self.deletion = Deletion(self)
+        self.usage = Usage(self)
         self._owed: dict[str, JobSpec] = {}  # by id: jobs of which Redis has not heard something, as it was away
         self._cached_spec = lru_cache(maxsize=4096)(self._read_spec)  # a spec never changes
 
@@ -82,6 +84,7 @@ class JobStore:
                     kind = "application/octet-stream" if spec.imported else "image/png"
                     self.storage.put(key, data, kind)
             if self.storage.create(keys.spec(spec.id), spec.model_dump_json().encode(), "application/json"):
+                self.usage.accepted(spec)
                 return spec, True
         stored = self.spec(spec.id)
         for key in set(spec.input_keys) - set(stored.input_keys):
@@ -292,7 +295,8 @@ class JobStore:
     def close(self, spec: JobSpec, end: JobEnd) -> None:
         """Do all that follows an end; safe to repeat, and repeated while the open marker is there."""
         try:
-            self.live.records.end(spec, end.status)
+            if self.live.records.end(spec, end.status):
+                self.usage.ended(spec, end)
             if spec.kind == "personalize":
                 self.settling.settle_all(spec.tail_id, end)
             self.deliveries.ended(spec, end)

@@ -62,6 +62,16 @@ def rate_key(policy: str, who: str) -> str:
     return f"tailor:rate:{policy}:{who}"
 
 
+def stored_key(owner: str) -> str:
+    """Return the key whose value is how many bytes an owner has stored, for as long as that is taken for true."""
+    return f"tailor:stored:{owner}"
+
+
+def counting_key(owner: str) -> str:
+    """Return the key that is there while somebody adds up what an owner has stored."""
+    return f"tailor:stored-counting:{owner}"
+
+
 def other_waiting_keys(spec: JobSpec) -> list[str]:
     """Return the sets of the edits that wait for an edit's tails beside its first."""
     return [waiting_key(tail_id) for tail_id in spec.tail_ids[1:]]

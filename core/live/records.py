@@ -75,15 +75,17 @@ class Records:
         told = (names.changed_channel(job_id), attempt, preview.model_dump_json())
         self._scripts.run("preview", _both(job_id), job_id, *told)
 
-    def end(self, spec: JobSpec, status: JobStatus) -> None:
-        """Mark a job as ended; takes it out of every line and tells the worker that may still run it."""
+    def end(self, spec: JobSpec, status: JobStatus) -> bool:
+        """Mark a job as ended; takes it out of every line and tells the worker that may still run it.
+
+        Tells whether Redis did not know that before.
+        """
         sets = [names.LEASES, names.OPEN_JOBS, names.DEADLINES, names.WAITING_JOBS, names.waiting_key(spec.tail_id)]
         keys = [*_both(spec.id), names.lease_key(spec.id), *sets, names.CLOSING, names.open_key(spec.owner)]
         others = names.other_waiting_keys(spec)
         channels = (names.changed_channel(spec.id), names.CANCELED)
-        self._scripts.run(
-            "end", [*keys, *names.line_keys(spec), *others], spec.id, *channels, status, KEEP_S, len(others)
-        )
+        keys = [*keys, *names.line_keys(spec), *others]
+        return bool(self._scripts.run("end", keys, spec.id, *channels, status, KEEP_S, len(others)))
 
 
 def _both(job_id: str) -> list[str]:

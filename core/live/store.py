@@ -10,6 +10,7 @@ from core.live.lines import Lines
 from core.live.open_jobs import OpenJobs
 from core.live.records import Records
 from core.live.scripts import Scripts
+from core.live.stored import StoredBytes
 from core.live.watch import Watches
 from core.live.workers import Workers
 
@@ -31,6 +32,7 @@ class LiveStore:
         self.watches = Watches(client, scripts, lease_ms=lease_ms)
         self.workers = Workers(client, scripts)
         self.deliveries = DueDeliveries(client, scripts)
+        self.stored = StoredBytes(client, scripts)
 
     def time_s(self) -> float:
         """Return Redis' time, in seconds since 1970."""

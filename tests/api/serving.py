@@ -111,7 +111,8 @@ class PretendingWorker:
         if attempt.spec.kind == "personalize":
             key = attempt.key("tail.safetensors")
             self.services.storage.put(key, tail)
-            self._end(attempt, tail_key=key, receipt={"tail_sha256": hashlib.sha256(tail).hexdigest()})
+            receipt = {"tail_sha256": hashlib.sha256(tail).hexdigest()}
+            self._end(attempt, tail_key=key, output_bytes=len(tail), receipt=receipt)
             return
         wanted = attempt.spec.edit.num_images if attempt.spec.edit else 0
         if attempt.spec.sweep:
@@ -120,7 +121,8 @@ class PretendingWorker:
         for name in names:
             self.services.storage.put(name, picture("red"), "image/png")
         grid = names[0] if attempt.spec.sweep else None
-        self._end(attempt, result_keys=tuple(names), grid_key=grid, receipt={"model": attempt.spec.model})
+        size, receipt = len(names) * len(picture("red")), {"model": attempt.spec.model}
+        self._end(attempt, result_keys=tuple(names), grid_key=grid, output_bytes=size, receipt=receipt)
 
     def fail(self, attempt: Attempt, detail: str) -> None:
         """End a job as failed."""

@@ -108,9 +108,10 @@ class PersonalizeWork:
     def keep(self, result: TailTensors) -> JobEnd:
         """Write the tail."""
         key = self.attempt.key("tail.safetensors")
-        self._storage.put(key, save_tail(result, tail_metadata(self.attempt.spec, self.backbone.schedule)))
-        now = self.claims.store.clock.now()
-        return _success(self.attempt, self.backbone, now, sha256_of(result.tail), tail_key=key)
+        data = save_tail(result, tail_metadata(self.attempt.spec, self.backbone.schedule))
+        self._storage.put(key, data)
+        now, digest = self.claims.store.clock.now(), sha256_of(result.tail)
+        return _success(self.attempt, self.backbone, now, digest, tail_key=key, output_bytes=len(data))
 
     @property
     def _storage(self) -> Storage:
@@ -165,13 +166,19 @@ class EditWork:
         """Write the pictures as PNG files, of a sweep also all as one."""
         results = [self.attempt.key(f"{index}.png") for index in range(len(result))]
         pictures = [to_image(image) for image in result]
-        for key, picture in zip(results, pictures, strict=True):
-            self._storage.put(key, to_png(picture), "image/png")
+        size = sum(self._put(key, picture) for key, picture in zip(results, pictures, strict=True))
         named: dict[str, Any] = {"result_keys": tuple(results)}
         if sweep := self.attempt.spec.sweep:
             named["grid_key"] = self.attempt.key("grid.png")
-            self._storage.put(named["grid_key"], to_png(labelled_grid(sweep, pictures)), "image/png")
+            size += self._put(named["grid_key"], labelled_grid(sweep, pictures))
+        named["output_bytes"] = size
         return _success(self.attempt, self.backbone, self.claims.store.clock.now(), *self._sha256, **named)
+
+    def _put(self, key: str, picture: Image.Image) -> int:
+        """Write a picture; returns its bytes."""
+        data = to_png(picture)
+        self._storage.put(key, data, "image/png")
+        return len(data)
 
     def _tail(self, tail_id: str) -> TailTensors:
         _, end = self.claims.store.tail_end(tail_id)

@@ -80,6 +80,7 @@ class Deletion:
         if end is None or not end.deleted:
             tombstone = self._tombstone(job_id, owner=spec.owner, expired=expired)
             store.storage.put(keys.end(job_id), tombstone.model_dump_json().encode(), "application/json")
+            store.usage.deleted(spec, end)
         store.lists.remove(spec)
         deleted = self._sweep(job_id)
         if end and (expiring := expiring_key(spec, end)):  # last: who is cut off here is followed by the expiry

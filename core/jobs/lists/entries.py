@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 from itertools import groupby
 from urllib.parse import quote
 
-from core.jobs.records import JobKind, JobSpec, JobStatus
+from core.jobs.records import JobEnd, JobKind, JobSpec, JobStatus
 
 LISTS = "lists/"
 HOURS_END, MS_END = 10**6, 10**13  # times are counted down from here: what is newer comes first in the order of keys
 AFTER_ALL_FACTS = ".~"
+_IN, _OUT = "in", "out"  # no label's mark begins so
+_SIZE = re.compile(rf"(?:{_IN}|{_OUT})(\d{{1,18}})")
 _STEM = re.compile(r"\d{6}/\d{13}-[0-9a-f]{24}")
 
 
@@ -47,14 +49,16 @@ def is_stem(text: str) -> bool:
 
 
 def accepted_keys(spec: JobSpec) -> list[str]:
-    """Return the keys that say that a job was accepted, and with which labels."""
+    """Return the keys that say that a job was accepted, with which labels and with how many bytes."""
     marks = "".join(f"-{label_mark(name, value)}" for name, value in sorted(spec.labels.items()))
-    return [f"{prefix}{stem(spec)}.accepted{marks}" for prefix in lists_of(spec)]
+    size = f"-{_IN}{spec.input_bytes}" if spec.input_bytes else ""
+    return [f"{prefix}{stem(spec)}.accepted{marks}{size}" for prefix in lists_of(spec)]
 
 
-def ended_keys(spec: JobSpec, status: JobStatus) -> list[str]:
-    """Return the keys that say how a job ended."""
-    return [f"{prefix}{stem(spec)}.ended-{status}" for prefix in lists_of(spec)]
+def ended_keys(spec: JobSpec, end: JobEnd) -> list[str]:
+    """Return the keys that say how a job ended, and how many bytes came of it."""
+    size = f"-{_OUT}{end.output_bytes}" if end.output_bytes else ""
+    return [f"{prefix}{stem(spec)}.ended-{end.status}{size}" for prefix in lists_of(spec)]
 
 
 def relabeled_keys(spec: JobSpec) -> list[str]:
@@ -93,7 +97,13 @@ class Entry:
     @property
     def status(self) -> JobStatus | None:
         """How the job ended, or None while its end was not noted."""
-        return next((JobStatus(fact.partition("-")[2]) for fact in self.facts if fact.startswith("ended-")), None)
+        return next((JobStatus(fact.split("-")[1]) for fact in self.facts if fact.startswith("ended-")), None)
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes came with the job and came of it; 0 for those of versions that did not say it."""
+        parts = (part for fact in self.facts for part in fact.split("-"))
+        return sum(int(size[1]) for part in parts if (size := _SIZE.fullmatch(part)))
 
     @property
     def is_relabeled(self) -> bool:

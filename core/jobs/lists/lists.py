@@ -49,7 +49,7 @@ class JobLists:
 
     def note_end(self, spec: JobSpec, end: JobEnd) -> None:
         """Write how a job ended; nothing stays of a job that was deleted meanwhile."""
-        self._note(spec, entries.ended_keys(spec, end.status))
+        self._note(spec, entries.ended_keys(spec, end))
 
     def note_labels(self, spec: JobSpec) -> None:
         """Write that a tail has new labels; nothing stays of one that was deleted meanwhile."""
