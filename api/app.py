@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
 
 import structlog
 from fastapi import FastAPI
@@ -25,7 +24,6 @@ from api.outbound.addresses import AddressGuard
 from api.outbound.client import Outbound
 from api.outbound.connections import resolve
 from api.owners import Owners
-from api.problems import MEDIA_TYPE, ProblemDocument
 from api.readiness import Readiness
 from api.routes import files, health, home, jobs, lists, models, submit, tails, webhooks
 from api.state import AppState, LifespanState
@@ -62,13 +60,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=_lifespan_of(settings),
         openapi_url=None,
         generate_unique_id_function=document.operation_id,
-        responses={"default": {"description": "a problem", "content": {MEDIA_TYPE: {"schema": _problem_schema()}}}},
     )
     problems.install(app)
     origins.install(app, settings)
     app.add_middleware(RequestLog)
     app.add_middleware(VersionPrefix)
-    document.install(app)
+    document.install(app, settings)
     for routes in (home, submit, lists, jobs, tails, files, models, webhooks, health):
         app.include_router(routes.router)
     return app
@@ -119,13 +116,6 @@ def _lifespan_of(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContext
             log.info("api.stopped")
 
     return lifespan
-
-
-def _problem_schema() -> dict[str, Any]:
-    schema = ProblemDocument.model_json_schema()
-    fields = schema.pop("$defs")["FieldProblem"]  # inlined: the document stands in no other schema
-    schema["properties"]["errors"]["anyOf"][0]["items"] = fields
-    return schema
 
 
 app = create_app()

@@ -19,7 +19,11 @@ from core.errors import MissingScopeError, NotFoundError
 from core.jobs.ids import is_job_id, is_tail_id, job_of
 from core.jobs.records import DEFAULT_OWNER
 
-BEARER = HTTPBearer(auto_error=False, scheme_name="API key", description="`tailor keys create NAME` makes one")
+BEARER = HTTPBearer(
+    auto_error=False,
+    scheme_name="apiKey",
+    description="`tailor keys create NAME` makes one. Mostly none is needed on the server's own machine",
+)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from typing import Any, cast
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -29,27 +28,6 @@ _FRAMEWORK = {
     413: ("payload-too-large", "Payload too large"),
     415: ("unsupported-media-type", "Unsupported media type"),
 }
-
-
-class FieldProblem(BaseModel):
-    """What is wrong with one field."""
-
-    field: str
-    detail: str
-
-
-class ProblemDocument(BaseModel):
-    """An error as RFC 9457 writes it; some types have more members, which docs/http.md lists."""
-
-    model_config = ConfigDict(extra="allow")
-
-    type: str = Field(examples=["urn:tailor:problem:invalid-input"])
-    title: str = Field(examples=["Invalid input"])
-    status: int = Field(examples=[422])
-    detail: str = Field(examples=["seed: Input should be less than 4294967296"])
-    instance: str = Field(examples=["/personalize"])
-    field: str | None = Field(None, description="the field that is wrong", examples=["seed"])
-    errors: list[FieldProblem] | None = Field(None, description="every wrong field, where several can be")
 
 
 class ProblemResponse(Response):
@@ -72,6 +50,27 @@ class MalformedRequestError(TailorError):
     """The body can't be parsed at all."""
 
     status, type, title = 400, "malformed-request", "Malformed request"
+
+
+class CrossSiteError(TailorError):
+    """A page of another origin had a browser send this."""
+
+    status, type, title = 403, "cross-site", "Sent by another site"
+
+
+class UnknownHostError(TailorError):
+    """No key is needed, and `Host` does not name this server."""
+
+    status, type, title = 421, "unknown-host", "Unknown host"
+
+
+class InternalError(TailorError):
+    """A bug; the log has it under the request id."""
+
+
+def answer(path: str, error: TailorError) -> ProblemResponse:
+    """Return an error as a response."""
+    return problem(path, error.status, error.type, error.title, error.detail, headers=error.headers, **error.extra)
 
 
 def problem(
@@ -98,14 +97,11 @@ def install(app: FastAPI) -> None:
 
 def internal(path: str) -> ProblemResponse:
     """Return what the caller hears of a bug: nothing of its inside."""
-    return problem(path, 500, "internal", "Internal error", "an unexpected error; the log has it under the request id")
+    return answer(path, InternalError("an unexpected error; the log has it under the request id"))
 
 
 async def _tailor_error(request: Request, error: Exception) -> Response:
-    error = cast(TailorError, error)
-    return problem(
-        request.url.path, error.status, error.type, error.title, error.detail, headers=error.headers, **error.extra
-    )
+    return answer(request.url.path, cast(TailorError, error))
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:

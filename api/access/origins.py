@@ -11,8 +11,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.access.doorkeeper import needs_key
 from api.access.hosts import is_known_host
-from api.problems import problem
+from api.problems import CrossSiteError, UnknownHostError, answer
 from core.config import Settings
+from core.errors import TailorError
 
 _READING = ("GET", "HEAD", "OPTIONS")
 SENT = ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Prefer", "X-Request-Id"]
@@ -50,23 +51,23 @@ class SameOrigin:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] == "http" and (said := self._refusal(scope)):
-            await problem(scope["path"], *said)(scope, receive, send)
+        if scope["type"] == "http" and (refusal := self._refusal(scope)):
+            await answer(scope["path"], refusal)(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> tuple[int, str, str, str] | None:
-        """Return status, type, title and detail of the problem with a request, if it may not be served."""
+    def _refusal(self, scope: Scope) -> TailorError | None:
+        """Return what is wrong with a request, if it may not be served."""
         headers = Headers(scope=scope)
         settings = self._settings
         unguarded = settings.require_keys == "auto" and not needs_key("auto", scope)
         if unguarded and "host" in headers and not is_known_host(settings, scope):
             detail = "this server does not know itself by that host; TAILOR_TRUSTED_HOSTS can name it"
-            return 421, "unknown-host", "Unknown host", detail
+            return UnknownHostError(detail)
         if scope["method"] in _READING or self._is_welcome(headers):
             return None
         detail = "a page of another origin sent this; TAILOR_CORS_ORIGINS can name those that may"
-        return 403, "cross-site", "Sent by another site", detail
+        return CrossSiteError(detail)
 
     def _is_welcome(self, headers: Headers) -> bool:
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")

@@ -29,7 +29,7 @@ from api.intake.fields import EditFields, PersonalizeFields
 from api.intake.identity import identify, same_request, stored_before
 from api.intake.parsing import Body
 from api.intake.sources import Source, name_of, optional_source, picture_files, picture_sources, sent_of
-from api.intake.together import edits_of, with_json
+from api.intake.together import edits_of, with_json, with_json_list
 from api.intake.webhook import webhook_of, with_form_events
 from api.state import AppState
 from core.errors import InvalidInputError
@@ -94,7 +94,7 @@ def _check_personalize(
     services: Services, owner: str, body: Body, idempotency_key: str | None, base_url: str
 ) -> Submission | Checked:
     sources, others = picture_sources(body, services.settings.max_pictures)
-    fields = parse(PersonalizeFields, with_json(with_form_events(others), "edits"))
+    fields = parse(PersonalizeFields, with_json_list(with_form_events(others), "edits"))
     job_id, request_hash = identify(
         "personalize", fields, owner=owner, key=idempotency_key, secret=services.secret, sent=sent_of(sources)
     )
@@ -157,7 +157,7 @@ def _check_edit(
 ) -> Submission | Checked:
     """Check an edit, and accept it at once if it brings no picture of its own."""
     source, others = optional_source(body)
-    fields = parse(EditFields, with_json(with_json(with_form_events(others), "tails"), "sweep"))
+    fields = parse(EditFields, with_json(with_json_list(with_form_events(others), "tails"), "sweep"))
     sent = sent_of([source] if source else [])
     job_id, request_hash = identify("edit", fields, owner=owner, key=idempotency_key, secret=services.secret, sent=sent)
     if replay := _replay(services, owner, job_id, request_hash, idempotency_key):

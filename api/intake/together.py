@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from typing import Any
 
 from api.intake.checks import check_edit_prompts, check_limit, check_room, check_strength, edit_params, tail_model
 from api.intake.fields import NewEdit
@@ -21,8 +22,21 @@ def with_json(body: Body, name: str) -> Body:
     """Return a body in which one of a form's fields, which is JSON, is read."""
     if body.strict or not (text := body.fields.get(name)):
         return body
+    return Body(body.fields | {name: _read(name, text)}, body.strict)
+
+
+def with_json_list(body: Body, name: str) -> Body:
+    """Return a body in which a list of objects is read that a form has as JSON, whole or each in a field of its own."""
+    if body.strict or not (sent := body.fields.get(name)):
+        return body
+    read = [_read(name, text) for text in (sent if isinstance(sent, list) else [sent])]
+    whole = read[0] if len(read) == 1 and isinstance(read[0], list) else read
+    return Body(body.fields | {name: whole}, body.strict)
+
+
+def _read(name: str, text: str) -> Any:
     try:
-        return Body(body.fields | {name: json.loads(text)}, body.strict)
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InvalidInputError(name, f"{name} is not JSON: {error}") from None
 

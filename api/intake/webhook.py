@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -55,12 +55,3 @@ def webhook_of(settings: Settings, wanted: WebhookFields | None, base_url: str) 
         return Webhook(url=settings.webhook_url, servers=True) if settings.webhook_url else None
     check_url(AddressGuard(settings.allowed_inner_hosts), "webhook", wanted.url)
     return Webhook(url=wanted.url, events=tuple(dict.fromkeys(wanted.events)), base_url=base_url)
-
-
-def form_events_schema() -> dict[str, Any]:
-    """Return OpenAPI's description of the field that only forms have."""
-    return {
-        "type": "string",
-        "description": "of the webhook, comma-separated",
-        "examples": ["job.succeeded,job.failed"],
-    }

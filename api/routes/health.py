@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
+from starlette.responses import PlainTextResponse
 
+from api.openapi.problems import may_answer
 from api.state import State
+from core.errors import StorageUnavailableError
 
 router = APIRouter(tags=["operations"])
+_METRICS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/plain": {"example": 'tailor_jobs_queued{kind="edit"} 2.0\n'}}}
+}
+
+
+class Liveness(BaseModel):
+    """That the process is alive."""
+
+    status: Literal["ok"] = "ok"
 
 
 class Readiness(BaseModel):
@@ -24,20 +38,22 @@ class Readiness(BaseModel):
 
 
 @router.head("/healthz", include_in_schema=False)
-@router.get("/healthz")
-async def healthz() -> dict[str, str]:
+@router.get("/healthz", summary="Liveness")
+async def healthz() -> Liveness:
     """Say that the process is alive; asks nobody else."""
-    return {"status": "ok"}
+    return Liveness()
 
 
 @router.head("/readyz", include_in_schema=False)
-@router.get("/readyz")
+@router.get("/readyz", summary="Readiness", responses=may_answer(StorageUnavailableError))
 async def readyz(state: State) -> Readiness:
     """Say whether jobs can be accepted, and who is there to do them. Storage is written to for it every few seconds."""
     return Readiness(**await state.readiness.look())
 
 
-@router.get("/metrics", response_class=Response)
+@router.get(
+    "/metrics", response_class=PlainTextResponse, responses={200: {"content": {"text/plain": {"example": _METRICS}}}}
+)
 def metrics(state: State) -> Response:
     """Return the counts of this process, and the queues and engines of all, for Prometheus."""
     return Response(generate_latest(state.metrics.registry), media_type=CONTENT_TYPE_LATEST)

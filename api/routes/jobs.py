@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from api.callers import JobId, may
+from api.openapi.headers import headers
 from api.routes.answers import Inline, shown
 from api.state import State, Use
 from api.views.deletions import DeletionView, deletion_view
@@ -19,10 +20,28 @@ from api.waiting.longpoll import wait_for_change, wanted_wait_s
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 Prefer = Annotated[str | None, Header(description="`wait=30`: answer when the status changes", examples=["wait=30"])]
 Purge = Annotated[bool, Query(description="delete it with its pictures, its tail and all else that is stored of it")]
+EVENTS = """id: 1767366245000-0
+event: status
+data: {"status":"running"}
+
+id: 1767366246000-0
+event: progress
+data: {"step":12,"steps":30,"loss":0.06,"eta_s":3.5}
+
+id: 1767366250000-0
+event: status
+data: {"status":"succeeded"}
+
+"""
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", description="go on after this event")]
 
 
-@router.get("/{job_id}", response_model=JobView, dependencies=[Depends(may("read"))])
+@router.get(
+    "/{job_id}",
+    response_model=JobView,
+    responses={200: {"headers": headers("Preference-Applied", "Retry-After")}},
+    dependencies=[Depends(may("read"))],
+)
 async def read_job(
     *, job_id: JobId, state: State, request: Request, prefer: Prefer = None, inline: Inline = False
 ) -> Response:
@@ -51,8 +70,8 @@ def cancel_job(job_id: JobId, services: Use, request: Request, purge: Purge = Fa
     response_class=StreamingResponse,
     responses={
         200: {
-            "content": {"text/event-stream": {}},
-            "description": "`snapshot`, `status`, `progress`, `preview`",
+            "content": {"text/event-stream": {"schema": {"type": "string"}, "examples": {"events": {"value": EVENTS}}}},
+            "description": "`snapshot`, `status`, `progress` and `preview` events, each with a JSON object",
         },
         204: {"description": "the last event was the job's end: there is nothing more"},
     },

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request
 
 from api.callers import Asking, may
 from api.intake.bodies import FORM_OVERHEAD, body_reader
-from api.intake.fields import edit_body, personalize_body
 from api.intake.parsing import Body
 from api.intake.submission import submit_edit, submit_personalize
+from api.openapi.headers import headers
+from api.openapi.problems import NEW_JOB, WITH_PICTURE, may_answer
 from api.routes.answers import HowToAnswer
 from api.state import State, state_of
 from api.views.jobs import JobView
+from core.errors import GoneError, NotFoundError
 
 router = APIRouter(tags=["jobs"])
 
@@ -23,14 +25,25 @@ def _picture_limit(request: Request) -> int:
     return state_of(request).services.settings.max_picture_bytes * 4 // 3 + FORM_OVERHEAD
 
 
-WithPicture = Annotated[Body, Depends(body_reader(_picture_limit))]
-WithPictures = Annotated[Body, Depends(body_reader(_picture_limit, "picture", "picture_url", "prompt"))]
+WithPicture = Annotated[Body, Depends(body_reader(_picture_limit, "tails"))]
+WithPictures = Annotated[Body, Depends(body_reader(_picture_limit, "picture", "picture_url", "prompt", "edits"))]
 Key = Annotated[
     str | None, Header(alias="Idempotency-Key", description="the same key and request again return the same job")
 ]
 
+_TOLD = headers("Location", "Preference-Applied", "Idempotency-Replayed")
+_ACCEPTED: dict[int | str, dict[str, Any]] = {
+    200: {"model": JobView, "description": "it has ended, and so have its edits", "headers": _TOLD},
+    202: {"description": "it is accepted, and won't be lost", "headers": _TOLD | headers("Retry-After")},
+}
 
-@router.post("/personalize", status_code=202, openapi_extra=personalize_body(), dependencies=[Depends(may("submit"))])
+
+@router.post(
+    "/personalize",
+    status_code=202,
+    responses=_ACCEPTED | may_answer(*NEW_JOB, *WITH_PICTURE),
+    dependencies=[Depends(may("submit"))],
+)
 async def personalize(
     *, body: WithPictures, caller: Asking, state: State, answer: HowToAnswer, key: Key = None
 ) -> JobView:
@@ -40,7 +53,12 @@ async def personalize(
     return await answer.tell(submission)
 
 
-@router.post("/edit", status_code=202, openapi_extra=edit_body(), dependencies=[Depends(may("submit"))])
+@router.post(
+    "/edit",
+    status_code=202,
+    responses=_ACCEPTED | may_answer(*NEW_JOB, *WITH_PICTURE, NotFoundError, GoneError),
+    dependencies=[Depends(may("submit"))],
+)
 async def edit(*, body: WithPicture, caller: Asking, state: State, answer: HowToAnswer, key: Key = None) -> JobView:
     """Make pictures of a learned subject; an edit that comes before its tail is ready waits for it."""
     submission = await submit_edit(state, caller.owner, body, key, answer.base_url)

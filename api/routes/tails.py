@@ -10,15 +10,17 @@ from starlette.responses import RedirectResponse
 from api.callers import Asking, TailId, may
 from api.intake.bodies import FORM_OVERHEAD, body_reader
 from api.intake.checks import parse
-from api.intake.fields import LabelChanges, import_body, label_body
+from api.intake.fields import LabelChanges
 from api.intake.imports import submit_tail
 from api.intake.parsing import Body
+from api.openapi.headers import headers
+from api.openapi.problems import may_answer
 from api.routes.submit import Key
 from api.state import State, Use, state_of
 from api.views.deletions import DeletionView, deletion_view
 from api.views.links import Links
 from api.views.tails import TailView, tail_url, tail_view
-from core.errors import NotFoundError
+from core.errors import NotFoundError, PromptTooLongError, StorageQuotaExceededError, WrongModelError
 from core.jobs.lists.labels import check_labels
 
 MAX_LABEL_BYTES = 64 * 1024
@@ -34,7 +36,23 @@ def _file_limit(request: Request) -> int:
 WithFile = Annotated[Body, Depends(body_reader(_file_limit))]
 
 
-@router.post("", status_code=201, openapi_extra=import_body(), dependencies=[Depends(may("submit"))])
+_MADE = headers("Location", "Idempotency-Replayed")
+
+
+@router.post(
+    "",
+    status_code=201,
+    responses={
+        200: {
+            "model": TailView,
+            "description": "it was taken in before, with this Idempotency-Key",
+            "headers": _MADE,
+        },
+        201: {"description": "it is ready", "headers": _MADE},
+        **may_answer(PromptTooLongError, WrongModelError, StorageQuotaExceededError),
+    },
+    dependencies=[Depends(may("submit"))],
+)
 async def import_tail(
     *, body: WithFile, caller: Asking, state: State, request: Request, response: Response, key: Key = None
 ) -> TailView:
@@ -57,7 +75,7 @@ def read_tail(tail_id: TailId, services: Use, request: Request) -> TailView:
     return tail_view(spec, end, status, services.jobs.labels(spec), Links.of(request, services))
 
 
-@router.patch("/{tail_id}", openapi_extra=label_body(), dependencies=[Depends(may("submit"))])
+@router.patch("/{tail_id}", dependencies=[Depends(may("submit"))])
 def label_tail(body: Small, tail_id: TailId, services: Use, request: Request) -> TailView:
     """Change a tail's labels: those that are named are set, or with null removed; the others stay (RFC 7396)."""
     changes = parse(LabelChanges, body).labels
@@ -67,7 +85,13 @@ def label_tail(body: Small, tail_id: TailId, services: Use, request: Request) ->
     return read_tail(tail_id, services, request)
 
 
-@router.get("/{tail_id}/file", status_code=307, response_class=RedirectResponse, dependencies=[Depends(may("read"))])
+@router.get(
+    "/{tail_id}/file",
+    status_code=307,
+    response_class=RedirectResponse,
+    responses={307: {"description": "a signed URL of the file (safetensors)", "headers": headers("Location")}},
+    dependencies=[Depends(may("read"))],
+)
 def read_tail_file(tail_id: TailId, services: Use, request: Request) -> RedirectResponse:
     """Lead to the tail's file (safetensors)."""
     spec, end = services.jobs.tail_end(tail_id)

@@ -25,6 +25,7 @@ from core.jobs.records import JobEnd, JobKind, JobStatus
 from core.models.info import ModelInfo
 from core.models.recipes import FAST, PAPER
 from core.services import Services
+from tests.api.documented import check_documented
 from tests.support.ports import free_ports
 
 EVENT_LOOP = "event-loop"  # the name of the thread that must never block
@@ -46,7 +47,7 @@ def serving_settings(folder: Path, redis_url: str, **more: Any) -> Settings:
 
 @contextmanager
 def api_server(settings: Settings) -> Iterator[httpx.Client]:
-    """Serve the API with uvicorn on a free port; yields a client for it."""
+    """Serve the API with uvicorn on a free port; yields a client that fails on what the OpenAPI document denies."""
     port = free_ports(1)[0]
     config = uvicorn.Config(create_app(settings), port=port, log_level="warning", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
@@ -54,7 +55,10 @@ def api_server(settings: Settings) -> Iterator[httpx.Client]:
     thread.start()
     try:
         with httpx.Client(
-            base_url=f"http://127.0.0.1:{port}", timeout=30, transport=httpx.HTTPTransport(retries=5)
+            base_url=f"http://127.0.0.1:{port}",
+            timeout=30,
+            transport=httpx.HTTPTransport(retries=5),
+            event_hooks={"response": [check_documented]},
         ) as client:
             _wait_until_it_serves(client, thread)
             yield client

@@ -44,6 +44,9 @@ def test_the_answer_lists_the_edits_that_were_accepted_with_the_tail(api: httpx.
 def test_a_form_sends_the_edits_as_json(api: httpx.Client) -> None:
     job = personalize(api, edits=json.dumps(EDITS)).json()
     assert [e["prompt"] for e in job["edits"]] == ["a sitting dog", "a dog in the snow"]
+    repeated = personalize(api, edits=[json.dumps(edit) for edit in EDITS]).json()
+    assert [e["prompt"] for e in repeated["edits"]] == [e["prompt"] for e in job["edits"]]
+    assert len(personalize(api, edits=json.dumps(EDITS[0])).json()["edits"]) == 1
     assert personalize(api, edits="").json()["edits"] == []
     check(personalize(api, edits="[{"), 422, "invalid-input", "edits")
 

@@ -47,6 +47,9 @@ def test_a_form_has_them_as_json(api: httpx.Client, tails: list[str]) -> None:
 
     assert answer.status_code == 202, answer.text
     assert [use["id"] for use in answer.json()["tails"]] == tails
+    each = [json.dumps({"id": tail}) for tail in tails]
+    repeated = api.post("/edit", data={"prompt": "two dogs", "tails": each}).json()
+    assert [use["id"] for use in repeated["tails"]] == tails
 
 
 def test_it_waits_for_the_one_that_is_not_ready(api: httpx.Client, tails: list[str], worker: PretendingWorker) -> None:
