@@ -70,6 +70,7 @@ class Job(View):
     results: list[Result] = Field(default_factory=list)
     grid: Result | None = None
     error: dict[str, Any] | None = None
+    warnings: list[str] = Field(default_factory=list)
     receipt: dict[str, Any] | None = None
 
     @property

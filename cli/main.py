@@ -142,6 +142,8 @@ def personalize(
     with _client(url, key_file) as client:
         job = client.personalize(pictures, said, model=model, recipe=recipe, steps=steps, seed=seed)
         job = _ended(client, job, "personalize") if wait else job
+        for warning in job.warnings:
+            errors.print(f"warning: {warning}", style="yellow")
         typer.echo(job.model_dump_json() if as_json else job.tail_id)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from api.problems import TYPE_PREFIX
+from api.views.fit import FitView, fit_view
 from api.views.links import Links
 from core.jobs.keeping.terms import expires_at
 from core.jobs.records import JobEnd, JobKind, JobSpec, JobState, JobStatus, PreviewRecord, Problem
@@ -63,6 +64,8 @@ class JobView(BaseModel):
     ended_at: datetime | None = None
     expires_at: datetime | None = Field(None, description="when it is deleted by itself; null: never, or not ended yet")
     error: ErrorView | None = None
+    fit: FitView | None = Field(None, description="of a personalization that has succeeded: how well it went")
+    warnings: list[str] = Field([], description="what to know before using the result, in words")
     results: list[ResultView] = []
     grid: ResultView | None = Field(None, description="of a sweep: all its pictures as one, with labels")
     edits: list[JobView] = Field([], description="the edits that were accepted in the same call")
@@ -90,6 +93,8 @@ def job_view(state: JobState, links: Links) -> JobView:
         ended_at=end.ended_at if end else None,
         expires_at=expires_at(spec, end),
         error=_error(end.error) if end and end.error else None,
+        fit=fit_view(end.fit) if end and end.fit else None,
+        warnings=end.fit.warnings if end and end.fit else [],
         results=_results(spec, end, links) if end else [],
         grid=_picture(f"{spec.id}-grid.png", 0, end.grid_key, links) if end and end.grid_key else None,
         receipt=end.receipt or None if end else None,

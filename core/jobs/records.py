@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from core.jobs.ids import job_of
+from core.models.fit import Fit
 from core.models.parameters import EditParams, PersonalizeParams, TailUse
 from core.models.sweeps import Sweep
 from core.record import SCHEMA_VERSION, Record
@@ -136,6 +137,7 @@ class JobEnd(Record):
     tail_key: str | None = None
     result_keys: tuple[str, ...] = ()
     grid_key: str | None = Field(None, description="all pictures of a sweep as one, with labels")
+    fit: Fit | None = Field(None, description="of a personalization: how well its tail explains the pictures")
     output_bytes: int = Field(0, description="of what the keys name, without what came with the request")
     receipt: dict[str, Any] = Field(default_factory=dict)
     deleted: bool = Field(False, description="a tombstone: the job was deleted with all its bytes")

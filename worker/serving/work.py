@@ -16,6 +16,7 @@ from torch import Tensor
 from core.diffusion import hiper
 from core.diffusion.backbone import Backbone
 from core.diffusion.files import TailTensors, load_tail, load_tensors, save_tail, sha256_of, to_image, to_tensor
+from core.diffusion.learning.fit import measure_fit
 from core.diffusion.learning.sources import Source, beginning, encode_prompts
 from core.diffusion.requests import Report, Routine
 from core.diffusion.sampling import diffusers_scheduler
@@ -28,7 +29,8 @@ from core.jobs.claims import Claims
 from core.jobs.ids import job_of
 from core.jobs.records import JobEnd, JobSpec, JobStatus, SourcePicture
 from core.models.exactness import check_exact
-from core.models.parameters import EditParams
+from core.models.fit import Fit
+from core.models.parameters import EditParams, PersonalizeParams
 from core.models.tail_file import FORMAT_VERSION, TailMetadata
 from core.storage.base import Storage
 from worker.serving.grid import labelled_grid
@@ -75,6 +77,14 @@ class ImportWork:
 
 
 @dataclass(frozen=True)
+class Learned:
+    """What a personalization makes: the tail, and how well it explains the pictures, if that is known."""
+
+    tail: TailTensors
+    fit: Fit | None
+
+
+@dataclass(frozen=True)
 class PersonalizeWork:
     """Learns the tail of the accepted pictures."""
 
@@ -82,19 +92,13 @@ class PersonalizeWork:
     backbone: Backbone
     claims: Claims
 
-    def routine(self) -> Routine[TailTensors]:
+    def routine(self) -> Routine[Learned]:
         """Return the optimization, going on from an earlier attempt's checkpoint if there is one."""
         spec = self.attempt.spec
         if spec.personalize is None:
             raise InvalidInputError("personalize", f"{spec.id} has no parameters")
-        learning = hiper.personalize(
-            sources=[Source(_picture(self._storage, each), each.prompt) for each in spec.pictures],
-            params=spec.personalize,
-            schedule=self.backbone.schedule,
-            seed=spec.seed,
-            checkpoint=self._checkpoint(),
-        )
-        return _with_its_beginning(learning, spec.source_prompts)
+        sources = [Source(_picture(self._storage, each), each.prompt) for each in spec.pictures]
+        return _learn(sources, spec.personalize, self.backbone.schedule, spec.seed, self._checkpoint())
 
     def _checkpoint(self) -> dict[str, Tensor] | None:
         """Return the state that an earlier attempt kept; one that can't be read is as good as none."""
@@ -105,13 +109,14 @@ class PersonalizeWork:
             log.warning("checkpoint.unreadable", job=self.attempt.spec.id, error=str(error))
             return None
 
-    def keep(self, result: TailTensors) -> JobEnd:
+    def keep(self, result: Learned) -> JobEnd:
         """Write the tail."""
         key = self.attempt.key("tail.safetensors")
-        data = save_tail(result, tail_metadata(self.attempt.spec, self.backbone.schedule))
+        data = save_tail(result.tail, tail_metadata(self.attempt.spec, self.backbone.schedule))
         self._storage.put(key, data)
-        now, digest = self.claims.store.clock.now(), sha256_of(result.tail)
-        return _success(self.attempt, self.backbone, now, digest, tail_key=key, output_bytes=len(data))
+        now, digest = self.claims.store.clock.now(), sha256_of(result.tail.tail)
+        named = {"tail_key": key, "output_bytes": len(data), "fit": result.fit}
+        return _success(self.attempt, self.backbone, now, digest, **named)
 
     @property
     def _storage(self) -> Storage:
@@ -205,11 +210,19 @@ def _flat(routine: Routine[list[list[Tensor]]]) -> Routine[list[Tensor]]:
     return [image for images in cells for image in images]
 
 
-def _with_its_beginning(learning: Routine[Tensor], prompts: Sequence[str]) -> Routine[TailTensors]:
-    """Learn a tail (n, D), and return it with the vectors that it began at."""
-    tail: Tensor = yield from learning
-    encoded = yield from encode_prompts(prompts)
-    return TailTensors(tail, beginning(encoded, tail.shape[0]))
+def _learn(
+    sources: Sequence[Source],
+    params: PersonalizeParams,
+    schedule: Schedule,
+    seed: int,
+    checkpoint: dict[str, Tensor] | None,
+) -> Routine[Learned]:
+    """Learn a tail (n, D), measure it, and return it with the vectors that it began at."""
+    given: dict[str, Any] = {"sources": sources, "params": params, "schedule": schedule, "seed": seed}
+    tail: Tensor = yield from hiper.personalize(**given, checkpoint=checkpoint)
+    fit = yield from measure_fit(**given, tail=tail)
+    encoded = yield from encode_prompts([source.prompt for source in sources])
+    return Learned(TailTensors(tail, beginning(encoded, tail.shape[0])), fit)
 
 
 def _picture(storage: Storage, picture: SourcePicture) -> Tensor:
