@@ -25,7 +25,7 @@ from api.outbound.client import Outbound
 from api.outbound.connections import resolve
 from api.owners import Owners
 from api.readiness import Readiness
-from api.routes import files, health, home, jobs, lists, models, submit, tails, webhooks
+from api.routes import files, health, home, jobs, limits, lists, models, submit, tails, webhooks
 from api.state import AppState, LifespanState
 from api.threads import AllThreads
 from api.versions import VersionPrefix
@@ -35,6 +35,7 @@ from api.webhooks.preparation import Preparation
 from api.webhooks.sender import Sender
 from core.access.keyring import Keyring
 from core.config import Settings
+from core.limits import setting_name
 from core.live.connection import connect_async
 from core.logs import configure_logs
 from core.memory import give_back
@@ -66,7 +67,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(RequestLog)
     app.add_middleware(VersionPrefix)
     document.install(app, settings)
-    for routes in (home, submit, lists, jobs, tails, files, models, webhooks, health):
+    for routes in (home, submit, lists, jobs, tails, files, models, limits, webhooks, health):
         app.include_router(routes.router)
     return app
 
@@ -80,7 +81,11 @@ def _lifespan_of(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContext
         watcher, threads, questions = Watcher(redis), AllThreads(), Questions()
         guard = AddressGuard(settings.allowed_inner_hosts)
         outbound = Outbound(guard, lambda host, port: threads.resolving.run(resolve, host, port))
-        bodies = Tally(settings.max_body_bytes_in_flight, lambda: threads.parsing.start(give_back))
+        bodies = Tally(
+            settings.max_body_bytes_in_flight,
+            lambda: threads.parsing.start(give_back),
+            setting=setting_name("max_body_bytes_in_flight"),
+        )
         signing, metrics = Signing(settings.webhook_signing_secrets, services.secret), Metrics(services.live)
         preparation = Preparation(services, signing, guard)
         sender = Sender(services, outbound, preparation, threads.webhooks, metrics.webhooks)

@@ -18,6 +18,7 @@ from core.errors import TailorError
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:tailor:problem:"
 LONGEST_NUMBER = 30  # characters of a sent number that is said again
+_BOUNDS = ("le", "lt", "ge", "gt", "max_length", "min_length")  # as pydantic calls them
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 # The types of errors that the framework raises before any of our code runs.
@@ -107,9 +108,8 @@ async def _tailor_error(request: Request, error: Exception) -> Response:
 async def _validation_error(request: Request, error: Exception) -> Response:
     errors = field_errors(cast(RequestValidationError, error).errors())
     detail = "; ".join(f"{e['field']}: {e['detail']}" for e in errors)
-    return problem(
-        request.url.path, 422, "invalid-input", "Invalid input", detail, field=errors[0]["field"], errors=errors
-    )
+    members = first_error(errors)
+    return problem(request.url.path, 422, "invalid-input", "Invalid input", detail, errors=errors, **members)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -122,10 +122,21 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return problem(request.url.path, error.status_code, type_, title, str(error.detail), headers=error.headers)
 
 
-def field_errors(errors: Any) -> list[dict[str, str]]:
-    """Return pydantic's errors as field and detail, without the refused values."""
+def field_errors(errors: Any) -> list[dict[str, Any]]:
+    """Return pydantic's errors as field, detail and limit, without the refused values."""
     named = ((".".join(str(part) for part in e["loc"] if part not in ("query", "path", "header")), e) for e in errors)
-    return [{"field": field, "detail": _said(field, e)} for field, e in named]
+    return [{"field": field, "detail": _said(field, e)} | _limit(e) for field, e in named]
+
+
+def first_error(errors: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what a problem with several errors says of the first: its field and, if it has one, its limit."""
+    return {name: value for name, value in errors[0].items() if name in ("field", "limit")}
+
+
+def _limit(error: Any) -> dict[str, Any]:
+    """Return the limit that a value is over or under, as a member."""
+    context = error.get("ctx") or {}
+    return next(({"limit": context[name]} for name in _BOUNDS if isinstance(context.get(name), int | float)), {})
 
 
 def _said(field: str, error: Any) -> str:

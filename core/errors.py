@@ -60,7 +60,8 @@ class InvalidPictureError(InvalidInputError):
 
     def named(self, field: str) -> InvalidPictureError:
         """Return the same error with the field's name in place of `picture`: which one of several it is."""
-        return InvalidPictureError(self.reason, field + self.detail.removeprefix("picture"), field=field)
+        more = {name: value for name, value in self.extra.items() if name not in ("reason", "field")}
+        return InvalidPictureError(self.reason, field + self.detail.removeprefix("picture"), field=field, **more)
 
 
 class PromptTooLongError(InvalidInputError):

@@ -145,7 +145,7 @@ def _opened(data: bytes, max_bytes: int, max_pixels: int) -> Iterator[Image.Imag
     except InvalidPictureError:
         raise
     except Image.DecompressionBombError:
-        raise InvalidPictureError("pixels", _pixel_limit("far too many", max_pixels)) from None
+        raise InvalidPictureError("pixels", _pixel_limit("far too many", max_pixels), limit=max_pixels) from None
     except Exception as error:
         raise _undecodable(error, data) from error
 
@@ -154,7 +154,9 @@ def _check_bytes(data: bytes, max_bytes: int) -> None:
     if not data:
         raise InvalidPictureError("empty", "picture is empty: 0 bytes")
     if len(data) > max_bytes:
-        raise InvalidPictureError("too-large", f"picture has {len(data)} bytes; at most {max_bytes} are taken")
+        raise InvalidPictureError(
+            "too-large", f"picture has {len(data)} bytes; at most {max_bytes} are taken", limit=max_bytes
+        )
     if not _MAGIC.match(data):
         raise InvalidPictureError("format", "picture must be a JPEG, PNG or WebP file, by its content")
 
@@ -162,10 +164,10 @@ def _check_bytes(data: bytes, max_bytes: int) -> None:
 def _check_size(image: Image.Image, max_pixels: int) -> None:
     width, height = image.size
     if width * height > max_pixels:
-        raise InvalidPictureError("pixels", _pixel_limit(f"{width} x {height}", max_pixels))
+        raise InvalidPictureError("pixels", _pixel_limit(f"{width} x {height}", max_pixels), limit=max_pixels)
     if min(width, height) < MIN_SIDE:
         detail = f"picture has {width} x {height} pixels; each side needs at least {MIN_SIDE}"
-        raise InvalidPictureError("too-small", detail)
+        raise InvalidPictureError("too-small", detail, limit=MIN_SIDE)
 
 
 def _reduction(image: Image.Image, side: int | None) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
-from dataclasses import replace
-from typing import NoReturn
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive
@@ -13,12 +13,32 @@ from starlette.types import Message, Receive
 from api.intake.parsing import FORMS, JSON, Body, parse_body
 from api.problems import MalformedRequestError, UnsupportedMediaTypeError
 from api.state import state_of
+from core.config import Settings
 from core.errors import PayloadTooLargeError
+from core.limits import setting_name
 
 FORM_OVERHEAD = 64 * 1024  # boundaries, headers and the text fields of a form
 
 
-def body_reader(max_bytes: Callable[[Request], int], *repeatable: str) -> Callable[[Request], AsyncIterator[Body]]:
+@dataclass(frozen=True)
+class BodyLimit:
+    """How many bytes a body may have: those of what a setting bounds, as base64, and of the fields beside it.
+
+    Without a setting it is `beside` alone.
+    """
+
+    setting: str | None = None
+    beside: int = FORM_OVERHEAD
+
+    def named(self, settings: Settings) -> dict[str, Any]:
+        """Return the limit as problems name it."""
+        if self.setting is None:
+            return {"limit": self.beside}
+        most = getattr(settings, self.setting) * 4 // 3 + self.beside  # base64 is a third longer
+        return {"limit": most, "setting": setting_name(self.setting)}
+
+
+def body_reader(most: BodyLimit, *repeatable: str) -> Callable[[Request], AsyncIterator[Body]]:
     """Return a dependency that reads a JSON or form body of at most so many bytes.
 
     A form may hold the `repeatable` fields more than once.
@@ -31,11 +51,12 @@ def body_reader(max_bytes: Callable[[Request], int], *repeatable: str) -> Callab
             raise UnsupportedMediaTypeError(
                 f"the body's type is {kind or 'not given'}; it may be application/json or {' or '.join(FORMS)}"
             )
-        state, limit = state_of(request), max_bytes(request)
+        state = state_of(request)
+        limit = most.named(state.services.settings)
         with ExitStack() as held:
             take = held.enter_context(state.bodies.share())
             chunks = await _chunks(Request(request.scope, _limited(request, limit, take)))
-            body = await state.threads.parsing.run(parse_body, kind, request.headers, chunks, limit, several)
+            body = await state.threads.parsing.run(parse_body, kind, request.headers, chunks, limit["limit"], several)
             yield replace(body, held=held)
 
     return read
@@ -48,25 +69,25 @@ async def _chunks(limited: Request) -> list[bytes]:
         raise MalformedRequestError("the body ended before its time") from None
 
 
-def _limited(request: Request, max_bytes: int, take: Callable[[int], None]) -> Receive:
+def _limited(request: Request, limit: dict[str, Any], take: Callable[[int], None]) -> Receive:
     """Return the request's receive channel, which raises PayloadTooLargeError beyond so many bytes."""
     announced = request.headers.get("content-length", "")
     received = 0
 
     async def receive() -> Message:
         nonlocal received
-        if announced.isdecimal() and int(announced[:20]) > max_bytes:
-            _too_large(max_bytes)
+        if announced.isdecimal() and int(announced[:20]) > limit["limit"]:
+            _too_large(limit)
         message = await request.receive()
         size = len(message.get("body", b""))
         received += size
-        if received > max_bytes:
-            _too_large(max_bytes)
+        if received > limit["limit"]:
+            _too_large(limit)
         take(size)
         return message
 
     return receive
 
 
-def _too_large(max_bytes: int) -> NoReturn:
-    raise PayloadTooLargeError(f"the body is over the limit of {max_bytes} bytes", limit=max_bytes)
+def _too_large(limit: dict[str, Any]) -> NoReturn:
+    raise PayloadTooLargeError(f"the body is over the limit of {limit['limit']} bytes", **limit)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from api.intake.fields import EditFields, NewEdit, PersonalizeFields
 from api.intake.parsing import Body
-from api.problems import field_errors
+from api.problems import field_errors, first_error
 from core.errors import (
     GoneError,
     InvalidInputError,
@@ -42,7 +42,7 @@ def parse(model: type[F], body: Body) -> F:
     except ValidationError as error:
         errors = field_errors(error.errors())
         detail = "; ".join(f"{e['field']}: {e['detail']}" for e in errors)
-        raise InvalidInputError(errors[0]["field"], detail, errors=errors) from None
+        raise InvalidInputError(detail=detail, errors=errors, **first_error(errors)) from None
 
 
 def _recipe(info: ModelInfo, name: str) -> Recipe:
@@ -62,8 +62,8 @@ def personalize_params(services: Services, info: ModelInfo, fields: PersonalizeF
     recipe = _recipe(info, name).personalize
     params = PersonalizeParams.model_validate(recipe.model_dump() | _sent(fields, PersonalizeParams) | {"recipe": name})
     check_exact(wanted=params.exact, device=info.device)
-    check_limit("steps", params.steps, services.settings.max_steps)
-    check_limit("positions", params.positions, info.sequence_length - 3)  # two markers and one token stay
+    check_limit("steps", params.steps, named_limit(services.settings, "max_steps"))
+    check_limit("positions", params.positions, {"limit": info.sequence_length - 3})  # two markers and one token stay
     if params.beginning == "prior" and params.positions != info.prior_positions:
         has = f"a prior of {info.prior_positions} positions" if info.prior_positions else "no prior"
         raise InvalidInputError(
@@ -81,7 +81,7 @@ def edit_params(services: Services, info: ModelInfo, tail: JobSpec, fields: NewE
     usage = _recipe(info, fields.recipe).edit if fields.recipe else tail_usage(info, tail)
     params = EditParams.model_validate(usage.model_dump() | _sent(fields, EditParams))
     check_exact(wanted=params.exact, device=info.device)
-    check_limit("num_images", params.num_images, services.settings.max_num_images)
+    check_limit("num_images", params.num_images, named_limit(services.settings, "max_num_images"))
     return params
 
 
@@ -93,10 +93,10 @@ def tail_usage(info: ModelInfo, tail: JobSpec) -> EditParams:
     return _recipe(info, recipe if recipe in info.recipes else info.default_recipe).edit
 
 
-def check_limit(field: str, value: int, limit: int) -> None:
-    """Refuse a number over the server's limit."""
-    if value > limit:
-        raise InvalidInputError(field, f"{field} is {value}, over the limit of {limit}", limit=limit)
+def check_limit(field: str, value: int, limit: dict[str, Any]) -> None:
+    """Refuse a number over the server's limit, which is given as a problem names it."""
+    if value > limit["limit"]:
+        raise InvalidInputError(field, f"{field} is {value}, over the limit of {limit['limit']}", **limit)
 
 
 def check_prompt(services: Services, info: ModelInfo, field: str, text: str, limit: int) -> None:
@@ -104,8 +104,8 @@ def check_prompt(services: Services, info: ModelInfo, field: str, text: str, lim
     if not text.strip():
         raise InvalidInputError(field, f"{field} is blank")
     if len(text) > services.settings.max_prompt_chars:
-        limit_chars = services.settings.max_prompt_chars
-        raise InvalidInputError(field, f"{field} has {len(text)} characters, over the limit of {limit_chars}")
+        most = named_limit(services.settings, "max_prompt_chars")
+        raise InvalidInputError(field, f"{field} has {len(text)} characters, over the limit of {most['limit']}", **most)
     if any(unicodedata.category(char) in ("Cc", "Cs") for char in text):
         raise InvalidInputError(field, f"{field} holds control characters")
     tokens = services.registry.count_tokens(info, text)
@@ -126,8 +126,8 @@ def check_edit_prompts(
 def check_room(services: Services, kind: JobKind, count: int = 1) -> None:
     """Refuse so many jobs of a kind when too many of it would wait."""
     if services.jobs.queued(kind) + count > services.settings.max_queued:
-        limit = services.settings.max_queued
-        raise QueueFullError(f"{limit} jobs of kind {kind} wait already", retry_after_s=30, limit=limit)
+        limit = named_limit(services.settings, "max_queued")
+        raise QueueFullError(f"{limit['limit']} jobs of kind {kind} wait already", retry_after_s=30, **limit)
 
 
 def check_quota(services: Services, owner: str, count: int = 1) -> None:
@@ -136,7 +136,8 @@ def check_quota(services: Services, owner: str, count: int = 1) -> None:
     if limit is None or (under_way := services.jobs.open_of(owner)) + count <= limit:
         return
     detail = f"{under_way} of your jobs have not ended, and you may have {limit}: {count} more are too many"
-    raise QuotaExceededError(detail, retry_after_s=30, limit=limit, under_way=under_way)
+    named = named_limit(services.settings, "max_open_per_owner")
+    raise QuotaExceededError(detail, retry_after_s=30, under_way=under_way, **named)
 
 
 def check_bytes(services: Services, owner: str, more: int = 1) -> None:
@@ -175,7 +176,7 @@ def usable_tails(services: Services, owner: str, fields: EditFields) -> list[tup
         return [usable_tail(services, owner, fields.tail_id or "")]
     if not fields.tails:
         raise InvalidInputError("tails", "tails is empty; it must name one tail at least")
-    check_limit("tails", len(fields.tails), services.settings.max_tails)
+    check_limit("tails", len(fields.tails), named_limit(services.settings, "max_tails"))
     for i, use in enumerate(fields.tails):
         if use.id in [earlier.id for earlier in fields.tails[:i]]:
             raise InvalidInputError(f"tails.{i}.id", f"tails.{i}.id: {use.id} is given twice; give it a higher scale")
@@ -200,7 +201,7 @@ def check_sweep(services: Services, fields: EditFields, params: EditParams) -> N
         return
     if not sweep.axes:
         raise InvalidInputError("sweep", "sweep names no values: prompt, seed, tail_scale or guidance_scale")
-    check_limit("sweep", sweep.size, services.settings.max_sweep)
+    check_limit("sweep", sweep.size, named_limit(services.settings, "max_sweep"))
     if params.num_images != 1:
         raise InvalidInputError("num_images", "num_images must be 1 with a sweep; sweep over seed for more of each")
     if sweep.tail_scale and any(use.scale is not None for use in fields.tails or ()):

@@ -11,6 +11,7 @@ from api.threads import AllThreads
 from core.config import Settings
 from core.errors import OverloadedError
 from core.images import Header, decode_picture, fit_picture, read_header, to_png
+from core.limits import named_limit
 from core.memory import give_back
 
 RETRY_AFTER_S = 10
@@ -38,9 +39,11 @@ class Decoder:
                     for picture, header in zip(pictures, headers, strict=True)
                 ]
         except TimeoutError:
-            limit = self._settings.max_pixels_in_flight
-            detail = f"more pictures wait to be decoded than {limit} pixels at a time allow; send it again later"
-            raise OverloadedError(detail, retry_after_s=RETRY_AFTER_S, limit=limit) from None
+            limit = named_limit(self._settings, "max_pixels_in_flight")
+            detail = (
+                f"more pictures wait to be decoded than {limit['limit']} pixels at a time allow; send it again later"
+            )
+            raise OverloadedError(detail, retry_after_s=RETRY_AFTER_S, **limit) from None
 
     def _headers(self, pictures: Sequence[PictureFile]) -> list[Header]:
         """Return what the files say of themselves; all together must be within the limits of one."""

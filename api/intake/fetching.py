@@ -12,6 +12,7 @@ from api.outbound.client import Answer, Outbound, OutboundError
 from api.outbound.urls import check_url
 from core.config import Settings
 from core.errors import InvalidInputError, InvalidPictureError, OverloadedError
+from core.limits import named_limit
 
 MOST_REDIRECTS = 3
 RETRY_AFTER_S = 10
@@ -46,9 +47,9 @@ class PictureFetcher:
             async with self._room.of(1, self._settings.max_decode_wait_s):
                 return await self._follow(field, url, take)
         except TimeoutError:
-            limit = self._settings.picture_url_fetches
-            detail = f"more pictures wait to be fetched than {limit} at a time allow; send it again later"
-            raise OverloadedError(detail, retry_after_s=RETRY_AFTER_S, limit=limit) from None
+            limit = named_limit(self._settings, "picture_url_fetches")
+            detail = f"more pictures wait to be fetched than {limit['limit']} at a time allow; send it again later"
+            raise OverloadedError(detail, retry_after_s=RETRY_AFTER_S, **limit) from None
 
     async def _follow(self, field: str, url: httpx.URL, take: Take) -> Answer:
         for _ in range(MOST_REDIRECTS + 1):
@@ -56,7 +57,8 @@ class PictureFetcher:
             if answer.status not in _REDIRECTS:
                 return self._checked(field, url, answer)
             url = self._next(field, url, answer)
-        raise InvalidPictureError("redirects", f"{field} leads on more than {MOST_REDIRECTS} times", field=field)
+        detail = f"{field} leads on more than {MOST_REDIRECTS} times"
+        raise InvalidPictureError("redirects", detail, field=field, limit=MOST_REDIRECTS)
 
     async def _ask(self, field: str, url: httpx.URL, take: Take) -> Answer:
         max_bytes, timeout_s = self._settings.max_picture_bytes, self._settings.picture_url_timeout_s
@@ -65,7 +67,8 @@ class PictureFetcher:
                 "GET", url, headers=_HEADERS, max_bytes=max_bytes, timeout_s=timeout_s, take=take
             )
         except OutboundError as error:
-            raise InvalidPictureError(error.reason, f"{field}: {error.detail}", field=field) from None
+            limit = named_limit(self._settings, "picture_url_timeout_s") if error.reason == "timeout" else {}
+            raise InvalidPictureError(error.reason, f"{field}: {error.detail}", field=field, **limit) from None
 
     def _next(self, field: str, url: httpx.URL, answer: Answer) -> httpx.URL:
         try:
@@ -79,8 +82,10 @@ class PictureFetcher:
             detail = f"{field}: {url.host} answered {answer.status}"
             raise InvalidPictureError("status", detail, field=field, upstream_status=answer.status)
         if answer.cut:
-            limit = self._settings.max_picture_bytes
-            raise InvalidPictureError("too-large", f"{field} has more than {limit} bytes", field=field, limit=limit)
+            limit = named_limit(self._settings, "max_picture_bytes")
+            raise InvalidPictureError(
+                "too-large", f"{field} has more than {limit['limit']} bytes", field=field, **limit
+            )
         kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if (not kind.startswith("image/") and kind not in _ANY_CONTENT) or "Content-Encoding" in answer.headers:
             detail = f"{field}: {url.host} answered with {kind or 'encoded content'}, not with a picture"

@@ -44,7 +44,8 @@ def identify(
     if key is None:
         return new_job_id(), request_hash
     if not 1 <= len(key) <= MAX_KEY_CHARS or not key.isprintable():
-        raise InvalidInputError("Idempotency-Key", f"Idempotency-Key needs 1 to {MAX_KEY_CHARS} printable characters")
+        detail = f"Idempotency-Key needs 1 to {MAX_KEY_CHARS} printable characters"
+        raise InvalidInputError("Idempotency-Key", detail, limit=MAX_KEY_CHARS)
     message = f"Idempotency-Key\0{owner}\0{key}".encode()
     return "job_" + hmac.new(secret, message, hashlib.sha256).hexdigest()[:24], request_hash
 

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -21,6 +22,7 @@ from core.jobs import keys
 from core.jobs.ids import tail_of
 from core.jobs.keeping.terms import terms
 from core.jobs.records import ImportedTail, JobEnd, JobSpec
+from core.limits import named_limit
 from core.models.info import ModelInfo
 from core.models.parameters import EditParams
 from core.models.tail_file import TailFile, read_tail_file
@@ -43,7 +45,7 @@ async def submit_tail(state: AppState, owner: str, body: Body, idempotency_key: 
 
 
 def _submit_tail(services: Services, owner: str, body: Body, idempotency_key: str | None) -> Import:
-    data = _file_bytes(body, services.settings.max_tail_bytes)
+    data = _file_bytes(body, named_limit(services.settings, "max_tail_bytes"))
     fields = parse(ImportFields, Body({k: v for k, v in body.fields.items() if k != "file"}, body.strict))
     job_id, request_hash = identify(
         "import", fields, owner=owner, key=idempotency_key, secret=services.secret, sent=[data]
@@ -89,7 +91,7 @@ def _import(services: Services, spec: JobSpec, *, replayed: bool) -> Import:
     return Import(spec, end, services.jobs.labels(spec) if replayed else spec.labels, replayed)
 
 
-def _file_bytes(body: Body, limit: int) -> bytes:
+def _file_bytes(body: Body, limit: dict[str, Any]) -> bytes:
     file = body.fields.get("file")
     if isinstance(file, str) and file:
         try:
@@ -98,8 +100,9 @@ def _file_bytes(body: Body, limit: int) -> bytes:
             raise InvalidInputError("file", f"file is not base64: {error}") from None
     if not isinstance(file, bytes) or not file:
         raise InvalidInputError("file", "file is required: a safetensors file in a form, its base64 in JSON")
-    if len(file) > limit:
-        raise PayloadTooLargeError(f"file has {len(file)} bytes, over the limit of {limit}", limit=limit, field="file")
+    if len(file) > limit["limit"]:
+        detail = f"file has {len(file)} bytes, over the limit of {limit['limit']}"
+        raise PayloadTooLargeError(detail, field="file", **limit)
     return file
 
 

@@ -114,7 +114,8 @@ def _parse_form(
     try:
         form = _at_once(_form_parser(kind, headers, _stream(chunks), max_bytes).parse())
     except (MultiPartException, FormParserError) as error:
-        raise MalformedRequestError(f"the form can't be read: {error}") from None
+        too_many = {"limit": MAX_FORM_FIELDS} if "Too many" in str(error) else {}
+        raise MalformedRequestError(f"the form can't be read: {error}", **too_many) from None
     for name, value in form.multi_items():
         if name in fields and name not in repeatable:
             raise InvalidInputError(name, f"{name} is given twice")

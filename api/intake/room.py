@@ -67,10 +67,16 @@ class Room:
 
 
 class Tally:
-    """The bytes of all bodies that are in hand; after many, calls `when_empty`. For one event loop."""
+    """The bytes of all bodies that are in hand; after many, calls `when_empty`. For one event loop.
 
-    def __init__(self, limit: int, when_empty: Callable[[], object] = lambda: None) -> None:
+    `setting` is what the problem calls the limit.
+    """
+
+    def __init__(
+        self, limit: int, when_empty: Callable[[], object] = lambda: None, *, setting: str | None = None
+    ) -> None:
         self._limit = limit
+        self._setting = setting
         self._taken = 0
         self._most = 0
         self._when_empty = when_empty
@@ -87,7 +93,7 @@ class Tally:
             nonlocal mine
             if self._taken + amount > self._limit:
                 detail = f"the bodies of all requests in hand are over {self._limit} bytes; send it again later"
-                raise OverloadedError(detail, retry_after_s=BODY_RETRY_S, limit=self._limit)
+                raise OverloadedError(detail, retry_after_s=BODY_RETRY_S, limit=self._limit, setting=self._setting)
             mine += amount
             self._taken += amount
 

@@ -11,6 +11,7 @@ from api.intake.fetching import PictureFetcher
 from api.intake.parsing import Body
 from core.errors import InvalidInputError, InvalidPictureError
 from core.images import parse_data_uri
+from core.limits import setting_name
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class PictureUrl:
 
 
 Source = PictureFile | PictureUrl
+_MOST_PICTURES = setting_name("max_pictures")
+_SETTINGS = {"too-large": "max_picture_bytes", "pixels": "max_picture_pixels"}  # by the reason of an error
 
 
 def picture_sources(body: Body, most: int) -> tuple[list[Source], Body]:
@@ -46,7 +49,8 @@ def picture_sources(body: Body, most: int) -> tuple[list[Source], Body]:
     several = given if isinstance(given, list) else [given]
     if not 1 <= len(several) <= most:
         taken = "one is" if most == 1 else f"1 to {most} are"
-        raise InvalidInputError(field, f"{field} is given {len(several)} times; {taken} taken", limit=most)
+        detail = f"{field} is given {len(several)} times; {taken} taken"
+        raise InvalidInputError(field, detail, limit=most, **({} if most == 1 else {"setting": _MOST_PICTURES}))
     sources = [_source(name_of(field, index, several), value) for index, value in enumerate(several)]
     if len(sources) == 1 and isinstance(sources[0], PictureUrl):
         others["picture_url"] = sources[0].url
@@ -105,6 +109,8 @@ def called(name: str) -> Iterator[None]:
     try:
         yield
     except InvalidPictureError as error:
+        if error.reason in _SETTINGS:
+            error.extra["setting"] = setting_name(_SETTINGS[error.reason])
         raise error.named(name) from error.__cause__
 
 
@@ -112,7 +118,8 @@ def check_sum(reason: str, name: str, total: int, unit: str, limit: int) -> None
     """Refuse pictures of one request that are too much together: those up to the one of this name."""
     if total > limit:
         detail = f"{name} and those before it have {total} {unit} together; at most {limit} are taken"
-        raise InvalidPictureError(reason, detail, field=name)
+        with called(name):
+            raise InvalidPictureError(reason, "picture" + detail.removeprefix(name), limit=limit)
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from core.errors import InvalidInputError
 from core.jobs.ids import new_job_id
 from core.jobs.keeping.terms import terms
 from core.jobs.records import JobSpec
+from core.limits import named_limit
 from core.models.info import ModelInfo
 from core.models.sweeps import SEED_LIMIT
 from core.services import Services
@@ -46,7 +47,7 @@ def edits_of(services: Services, tail: JobSpec, info: ModelInfo, edits: list[New
 
     Raises InvalidInputError for the first that is wrong, naming its fields `edits.N.…`, and QueueFullError.
     """
-    check_limit("edits", len(edits), services.settings.max_edits)
+    check_limit("edits", len(edits), named_limit(services.settings, "max_edits"))
     specs = []
     for number, fields in enumerate(edits):
         try:

@@ -12,8 +12,10 @@ from api.routes.health import Liveness, Readiness
 from api.views.deletions import DeletionView
 from api.views.deliveries import AttemptView, DeliveryList, DeliveryView, SecretsView
 from api.views.jobs import ErrorView, JobView, ResultView
+from api.views.limits import limits_view
 from api.views.lists import JobList, TailList
 from api.views.tails import TailView
+from core.config import Settings
 from core.jobs.ids import job_of
 from core.jobs.records import JobStatus
 from core.models.info import ModelInfo
@@ -72,6 +74,7 @@ _EXAMPLES: dict[str, dict[str, BaseModel | list[BaseModel]]] = {
     "DeliveryList": {"deliveries": DeliveryList(items=[_DELIVERY])},
     "DeliveryView": {"tried once": _DELIVERY},
     "SecretsView": {"secrets": SecretsView(secrets=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"])},
+    "LimitsView": {"limits": limits_view(Settings.model_construct(), [_MODEL], open_jobs=2, stored=1_048_576)},
     "Readiness": {"ready": Readiness(redis=True, workers=2, models=["critters"])},
     "Liveness": {"alive": Liveness()},
     "[ModelInfo]": {"models": [_MODEL]},

@@ -23,10 +23,13 @@ from core.errors import TailorError
 
 
 class FieldProblem(BaseModel):
-    """What is wrong with one field."""
+    """What is wrong with one field, and the limit if it is over or under one."""
+
+    model_config = ConfigDict(json_schema_extra=without_defaults)
 
     field: str
     detail: str
+    limit: float = Field(0, description="what is allowed")
 
 
 class ProblemDocument(BaseModel):

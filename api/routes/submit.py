@@ -4,29 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Depends, Header
 
 from api.callers import Asking, may
-from api.intake.bodies import FORM_OVERHEAD, body_reader
+from api.intake.bodies import BodyLimit, body_reader
 from api.intake.parsing import Body
 from api.intake.submission import submit_edit, submit_personalize
 from api.openapi.headers import headers
 from api.openapi.problems import NEW_JOB, WITH_PICTURE, may_answer
 from api.routes.answers import HowToAnswer
-from api.state import State, state_of
+from api.state import State
 from api.views.jobs import JobView
 from core.errors import GoneError, NotFoundError
 
 router = APIRouter(tags=["jobs"])
 
 
-def _picture_limit(request: Request) -> int:
-    # All pictures together; a data URI is a third longer than the picture in it.
-    return state_of(request).services.settings.max_picture_bytes * 4 // 3 + FORM_OVERHEAD
-
-
-WithPicture = Annotated[Body, Depends(body_reader(_picture_limit, "tails"))]
-WithPictures = Annotated[Body, Depends(body_reader(_picture_limit, "picture", "picture_url", "prompt", "edits"))]
+PICTURES = BodyLimit("max_picture_bytes")  # all of them together
+WithPicture = Annotated[Body, Depends(body_reader(PICTURES, "tails"))]
+WithPictures = Annotated[Body, Depends(body_reader(PICTURES, "picture", "picture_url", "prompt", "edits"))]
 Key = Annotated[
     str | None, Header(alias="Idempotency-Key", description="the same key and request again return the same job")
 ]

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.responses import RedirectResponse
 
 from api.callers import Asking, TailId, may
-from api.intake.bodies import FORM_OVERHEAD, body_reader
+from api.intake.bodies import BodyLimit, body_reader
 from api.intake.checks import parse
 from api.intake.fields import LabelChanges
 from api.intake.imports import submit_tail
@@ -16,24 +16,17 @@ from api.intake.parsing import Body
 from api.openapi.headers import headers
 from api.openapi.problems import may_answer
 from api.routes.submit import Key
-from api.state import State, Use, state_of
+from api.state import State, Use
 from api.views.deletions import DeletionView, deletion_view
 from api.views.links import Links
 from api.views.tails import TailView, tail_url, tail_view
 from core.errors import NotFoundError, PromptTooLongError, StorageQuotaExceededError, WrongModelError
 from core.jobs.lists.labels import check_labels
 
-MAX_LABEL_BYTES = 64 * 1024
-Small = Annotated[Body, Depends(body_reader(lambda _: MAX_LABEL_BYTES))]
+Small = Annotated[Body, Depends(body_reader(BodyLimit()))]
 Edits = Annotated[Literal["keep", "delete"], Query(description="what becomes of the edits made with it")]
 router = APIRouter(prefix="/tails", tags=["tails"])
-
-
-def _file_limit(request: Request) -> int:
-    return state_of(request).services.settings.max_tail_bytes * 4 // 3 + FORM_OVERHEAD  # base64 is a third longer
-
-
-WithFile = Annotated[Body, Depends(body_reader(_file_limit))]
+WithFile = Annotated[Body, Depends(body_reader(BodyLimit("max_tail_bytes")))]
 
 
 _MADE = headers("Location", "Idempotency-Replayed")

@@ -68,7 +68,8 @@ class Deliveries:
         if last is None:
             raise NotFoundError(f"{spec.id} has no delivery of {event}", id=spec.id)
         if last.round >= MOST_ROUNDS:
-            raise NotFoundError(f"{event} of {spec.id} was asked for {MOST_ROUNDS} times, and is no more", id=spec.id)
+            detail = f"{event} of {spec.id} was asked for {MOST_ROUNDS} times, and is no more"
+            raise NotFoundError(detail, id=spec.id, limit=MOST_ROUNDS)
         now = self._store.clock.now()
         fresh = last.model_copy(
             update={

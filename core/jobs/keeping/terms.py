@@ -9,6 +9,7 @@ from core.config import Settings
 from core.errors import InvalidInputError
 from core.jobs.lists.labels import check_labels
 from core.jobs.records import JobEnd, JobSpec
+from core.limits import named_limit
 
 
 def terms(settings: Settings, labels: dict[str, str], ttl: int | None) -> dict[str, Any]:
@@ -22,7 +23,8 @@ def kept_for(settings: Settings, ttl: int | None) -> float | None:
     if ttl is None:
         return limit
     if limit is not None and ttl > limit:
-        raise InvalidInputError("ttl", f"ttl is {ttl} seconds, over the limit of {limit:.0f}", limit=limit)
+        detail = f"ttl is {ttl} seconds, over the limit of {limit:.0f}"
+        raise InvalidInputError("ttl", detail, **named_limit(settings, "retention"))
     return float(ttl)
 
 

@@ -10,8 +10,10 @@ from pydantic import BeforeValidator, Field
 
 from core.config import Settings
 from core.errors import InvalidInputError
+from core.limits import named_limit
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+MAX_NAME_CHARS = 32
+_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_NAME_CHARS - 1}}}")
 
 
 def _from_a_form(value: Any) -> Any:
@@ -34,8 +36,9 @@ Labels = Annotated[
 def check_labels(settings: Settings, labels: dict[str, str]) -> dict[str, str]:
     """Return the labels if they are few and short; raises InvalidInputError."""
     if len(labels) > settings.max_labels:
-        limit = settings.max_labels
-        raise InvalidInputError("labels", f"labels: there are {len(labels)}, over the limit of {limit}", limit=limit)
+        limit = named_limit(settings, "max_labels")
+        detail = f"labels: there are {len(labels)}, over the limit of {limit['limit']}"
+        raise InvalidInputError("labels", detail, **limit)
     for name, value in labels.items():
         check_label(settings, "labels", name, value)
     return labels
@@ -45,11 +48,12 @@ def check_label(settings: Settings, field: str, name: str, value: str) -> tuple[
     """Return a label if it may be one; raises InvalidInputError."""
     if not _NAME.fullmatch(name):
         shown = name[:40]
-        raise InvalidInputError(field, f"{field}: {shown!r} is no name of 1 to 32 letters, digits, '.', '_' and '-'")
+        detail = f"{field}: {shown!r} is no name of 1 to {MAX_NAME_CHARS} letters, digits, '.', '_' and '-'"
+        raise InvalidInputError(field, detail, **({"limit": MAX_NAME_CHARS} if len(name) > MAX_NAME_CHARS else {}))
     if not value or not value.isprintable():
         raise InvalidInputError(field, f"{field}: the value of {name} is empty or holds characters that can't be shown")
     if len(value) > settings.max_label_chars:
-        limit = settings.max_label_chars
-        detail = f"{field}: the value of {name} has {len(value)} characters, over the limit of {limit}"
-        raise InvalidInputError(field, detail, limit=limit)
+        limit = named_limit(settings, "max_label_chars")
+        detail = f"{field}: the value of {name} has {len(value)} characters, over the limit of {limit['limit']}"
+        raise InvalidInputError(field, detail, **limit)
     return name, value
