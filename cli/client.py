@@ -65,7 +65,7 @@ class Job(View):
     steps: int = 0
     progress: float | None = None
     loss: float | None = None
-    position: int | None = None
+    queue_position: int | None = None
     eta_s: float | None = None
     results: list[Result] = Field(default_factory=list)
     grid: Result | None = None

@@ -48,8 +48,8 @@ class JobProgress:
 def state_of(job: Job) -> str:
     """Say in a few words where a job stands: position in the queue, loss and time left while it runs."""
     words: list[str] = [job.status.value]
-    if job.status == JobStatus.QUEUED and job.position is not None:
-        words.append(f"({job.position} before it)")
+    if job.status == JobStatus.QUEUED and job.queue_position is not None:
+        words.append(f"({job.queue_position} before it)")
     if job.status == JobStatus.RUNNING:
         words += [f"loss {job.loss:.4f}"] if job.loss is not None else []
         words += [f"{job.eta_s:.0f} s left"] if job.eta_s is not None else []

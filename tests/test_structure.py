@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "cli": ("core", "cli"),
 }
 # What the engine must not know of, so that it can be lifted out as a library
-WITHOUT_TORCH = ("api", "cli", "core/jobs", "core/live", "core/models", "core/storage")
+WITHOUT_TORCH = ("api", "cli", "core/forecast", "core/jobs", "core/live", "core/models", "core/storage")
 NOT_THE_ENGINES = {"celery", "kombu", "redis", "boto3", "botocore", "fastapi", "structlog"}
 
 

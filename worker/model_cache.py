@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
@@ -32,6 +33,7 @@ class _Entry:
     backbone: Future[Backbone] = field(default_factory=Future)
     memory_bytes: int = 0
     users: int = 0
+    loaded: bool = False
 
 
 def load_default(location: str, name: str) -> Backbone:
@@ -60,6 +62,7 @@ class ModelCache:
         self._entries: OrderedDict[str, _Entry] = OrderedDict()  # the one used last stands last
         self._lock = threading.Lock()
         self._stats = ModelStats()
+        self._load_s: dict[str, float] = {}
 
     @contextmanager
     def use(self, name: str) -> Iterator[Backbone]:
@@ -81,6 +84,12 @@ class ModelCache:
         with self._lock:
             return replace(self._stats, memory_bytes=self._memory_bytes())
 
+    def loading(self, name: str) -> tuple[float, bool]:
+        """Return how long a backbone took to load the last time (0 if it never was), and whether it is loaded now."""
+        with self._lock:
+            entry = self._entries.get(name)
+            return self._load_s.get(name, 0.0), entry is not None and entry.loaded
+
     def _enter(self, name: str) -> tuple[_Entry, bool]:
         """Return a name's entry with this user counted, and whether it is new and so to be loaded by this user."""
         if name not in self.locations:
@@ -95,6 +104,7 @@ class ModelCache:
 
     def _fill(self, name: str, entry: _Entry) -> None:
         """Load the backbone into its entry, or forget the entry and tell all who wait for it."""
+        began = time.monotonic()
         try:
             backbone = self._load(self.locations[name], name)
             memory_bytes = backbone.memory_bytes
@@ -105,7 +115,8 @@ class ModelCache:
             entry.backbone.set_exception(error)
             return
         with self._lock:
-            entry.memory_bytes = memory_bytes
+            entry.memory_bytes, entry.loaded = memory_bytes, True
+            self._load_s[name] = time.monotonic() - began
             self._count(loads=1)
             self._evict()
         entry.backbone.set_result(backbone)

@@ -25,6 +25,7 @@ from core.jobs.claims import Claims
 from core.services import open_services
 from worker.consumption import Consumption
 from worker.engine import Engine, limit_memory
+from worker.load_report import LoadReport
 from worker.model_cache import ModelCache
 from worker.model_publisher import publish_models
 from worker.served_models import ServedModels
@@ -52,6 +53,7 @@ class Runtime:
         self.consumption = Consumption()
         self.seat = open_seat(_seats_folder(settings))
         claims = Claims(self.services.jobs, self.worker_id, self._hashes, max_attempts=settings.max_attempts)
+        changed = threading.Event()
         self.runner = Runner(
             settings,
             claims,
@@ -59,7 +61,9 @@ class Runtime:
             self.served,
             seat=self.seat,
             heed=self.consumption.want,
+            changed=changed.set,
         )
+        self.load_report = LoadReport(self.runner, self.engine, self.served, changed, max_batch=settings.max_batch)
         self.heartbeat = Heartbeat(
             self.runner, claims, every_s=settings.renew_s, stall_s=settings.stall_s, describe=self.describe
         )
@@ -70,6 +74,7 @@ class Runtime:
         self.engine.start()
         self.services.reconciler.start()
         self.heartbeat.start()
+        self.load_report.start()
         threading.Thread(target=self._report_left_behind, name="left-behind", daemon=True).start()
         threading.Thread(target=self._publish, name="publish", daemon=True).start()
 
@@ -77,6 +82,7 @@ class Runtime:
         """Hand everything back and end all threads; the second call does nothing."""
         self.runner.drain()
         self._stopped.set()
+        self.load_report.stop()
         self.services.reconciler.stop()
 
     def describe(self) -> dict[str, Any]:
@@ -123,6 +129,7 @@ class Runtime:
                     self.runner.break_down("no model can be loaded", BROKEN_EXIT_CODE)
             if self.served.hashes():
                 self.heartbeat.beat()
+                self.load_report.hurry()
                 self.runner.heed_nudges()
             if len(self.served.hashes()) == len(self.cache.locations):
                 return

@@ -35,6 +35,10 @@ class ServedModels:
         with self._lock:
             return dict(self._hashes)
 
+    def loading(self) -> dict[str, tuple[float, bool]]:
+        """Return by hash how many seconds each served model took to load, and whether it is in memory now."""
+        return {model_hash: self._cache.loading(name) for name, model_hash in self.hashes().items()}
+
     @contextmanager
     def use(self, model_hash: str) -> Iterator[Backbone]:
         """Give the backbone with these weights, loaded if need be. Raises ModelLostError."""

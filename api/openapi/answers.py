@@ -31,14 +31,14 @@ _SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 _COMMON: dict[str, Any] = {"tail_id": TAIL, "model": "critters", "seed": 7, "created_at": _AT}
 _QUEUED = JobView(
     **_COMMON, id=_PERSONALIZATION, kind="personalize", status=JobStatus.QUEUED, prompt="a standing dog", pictures=1,
-    parameters=FAST.personalize.model_dump(), progress=0, position=2,
+    parameters=FAST.personalize.model_dump(), progress=0, queue_position=2,
 )  # fmt: skip
 _RUNNING = _QUEUED.model_copy(
     update={"status": JobStatus.RUNNING, "attempt": 1, "step": 12, "steps": 30, "progress": 0.4, "loss": 0.06,
-            "eta_s": 3.5, "position": None}
+            "eta_s": 3.5, "queue_position": None}
 )  # fmt: skip
 _FAILED = _QUEUED.model_copy(
-    update={"status": JobStatus.FAILED, "attempt": 1, "step": 12, "steps": 30, "progress": 0.4, "position": None,
+    update={"status": JobStatus.FAILED, "attempt": 1, "step": 12, "steps": 30, "progress": 0.4, "queue_position": None,
             "ended_at": _AT, "error": ErrorView(
                 type="urn:tailor:problem:not-finite", title="Not finite",
                 detail="the loss is no number at 8 steps in a row; try a lower learning_rate")}

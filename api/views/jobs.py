@@ -56,8 +56,8 @@ class JobView(BaseModel):
     steps: int = 0
     progress: float = Field(ge=0, le=1, description="step / steps; 1 when it has succeeded")
     loss: float | None = None
-    position: int | None = Field(None, description="jobs of this kind before it; null unless queued")
-    eta_s: float | None = None
+    queue_position: int | None = Field(None, description="jobs of this kind before it; null unless queued")
+    eta_s: float | None = Field(None, description="seconds until it ends, as far as anybody knows; null: nobody does")
     preview: PreviewRecord | None = Field(None, description="the newest one while it runs, if `previews` asked for it")
     waiting_for: str | None = Field(None, description="what it waits for besides its turn, if anything")
     created_at: datetime
@@ -87,7 +87,7 @@ def job_view(state: JobState, links: Links) -> JobView:
         waiting_for=state.waiting_for,
         parameters=parameters.model_dump() if parameters else {},
         progress=_progress(state),
-        position=None if end else live.position,
+        queue_position=None if end else live.position,
         eta_s=None if end else live.eta_s,
         preview=None if end else live.preview,
         ended_at=end.ended_at if end else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from core.clock import FleetClock
 from core.errors import GoneError, NotFoundError, StorageUnavailableError
+from core.forecast.forecast import Forecast
 from core.jobs import keys
 from core.jobs.attempts import AttemptHistory, read_attempts
 from core.jobs.ids import job_of
@@ -59,6 +60,7 @@ class JobStore:
         self.lists = JobLists(self)
         self.deletion = Deletion(self)
         self.usage = Usage(self)
+        self.forecast = Forecast(live, clock)
         self._owed: dict[str, JobSpec] = {}  # by id: jobs of which Redis has not heard something, as it was away
         self._cached_spec = lru_cache(maxsize=4096)(self._read_spec)  # a spec never changes
 
@@ -195,12 +197,26 @@ class JobStore:
         if end:
             return JobState(spec=spec, live=live or LiveRecord(status=end.status, attempt=end.attempt), end=end)
         if live and not live.status.ended:
+            live = live.model_copy(update={"eta_s": self._quietly(partial(self._eta_s, spec, live), live.eta_s)})
             return JobState(spec=spec, live=live, waiting_for=self._waiting_for(spec, live.status))
         attempts = read_attempts(self.storage, job_id)
         status = JobStatus.RUNNING if attempts.running else JobStatus.QUEUED
         if status is JobStatus.QUEUED and spec.kind == "edit" and not self._has_tails(spec):
             status = JobStatus.WAITING
         return JobState(spec=spec, live=LiveRecord(status=status, attempt=attempts.newest))
+
+    def _eta_s(self, spec: JobSpec, live: LiveRecord) -> float | None:
+        """Return in how many seconds an open job will end; None when too little is known to say."""
+        eta_s = self.forecast.eta_s(spec, live)
+        if eta_s is not None or live.status is not JobStatus.WAITING:
+            return eta_s
+        tails = [self.spec(job_of(tail_id)) for tail_id in spec.tail_ids]
+        records = [(tail, record) for tail in tails if (record := self.live.records.read(tail)) is not None]
+        etas = [self._eta_s(tail, record) for tail, record in records if not record.status.ended]
+        alone_s = self.forecast.alone_s(spec)
+        if len(records) < len(tails) or alone_s is None or None in etas:
+            return None
+        return round(max((each for each in etas if each is not None), default=0.0) + alone_s, 1)
 
     def _has_tails(self, spec: JobSpec) -> bool:
         return all(self.end(job_of(tail_id)) for tail_id in spec.tail_ids)

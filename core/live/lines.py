@@ -65,6 +65,15 @@ class Lines:
             counts = pipe.execute()
         return {(line, model): count for (line, model), count in zip(lines, counts, strict=True) if count}
 
+    def heads(self, lines: list[tuple[str, str]], count: int) -> list[tuple[list[str], int]]:
+        """Return the first jobs of each of these lines of a model, and how many stand in it."""
+        with self._client.pipeline(transaction=False) as pipe:
+            for line, model_hash in lines:
+                pipe.zrange(names.line_key(line, model_hash), 0, count - 1)
+                pipe.zcard(names.line_key(line, model_hash))
+            found = pipe.execute()
+        return list(zip(found[::2], found[1::2], strict=True))
+
     def length(self, line: str) -> int:
         """Return how many jobs stand in a line, over all models."""
         return sum(count for (name, _), count in self.lengths().items() if name == line)

@@ -20,6 +20,7 @@ DRAINING = "tailor:draining"  # the worker that makes itself free for jobs that 
 WORKERS = "tailor:workers"  # the sorted set of workers, by the end of what their last heartbeat vouches for, in ms
 DELIVERIES = "tailor:deliveries"  # the sorted set of webhook deliveries that are owed, by when they are due in ms
 WORKER_STATES = "tailor:worker-states"  # the hash of what each worker said of itself
+WORKER_LOADS = "tailor:worker-loads"  # the hash of what each worker runs, and how fast
 
 ALONE = "alone"  # the line of jobs that were there at two crashes
 

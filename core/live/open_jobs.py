@@ -87,6 +87,15 @@ class OpenJobs:
         """Return some of the edits that wait for a tail."""
         return cast("list[str]", self._client.srandmember(names.waiting_key(tail_id), count))
 
+    def some_waiting(self, tail_ids: list[str], count: int) -> list[list[str]]:
+        """Return some of the edits that wait for each of these tails."""
+        if not tail_ids or not self.waiting():
+            return [[] for _ in tail_ids]
+        with self._client.pipeline(transaction=False) as pipe:
+            for tail_id in tail_ids:
+                pipe.srandmember(names.waiting_key(tail_id), count)
+            return cast("list[list[str]]", pipe.execute())
+
     def forget_waiting(self, job_id: str, tail_id: str, *, for_others: bool) -> None:
         """Take an edit from those that wait for a tail; it may still wait for others."""
         self._client.srem(names.waiting_key(tail_id), job_id)

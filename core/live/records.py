@@ -8,6 +8,7 @@ from typing import cast
 
 import redis
 
+from core.forecast.work import Work, work_of
 from core.jobs.records import JobSpec, JobStatus, LiveRecord, PreviewRecord
 from core.live import names
 from core.live.scripts import Scripts
@@ -41,7 +42,8 @@ class Records:
         created, deadline = spec.created_at.timestamp(), int(spec.deadline_at.timestamp() * 1000)
         told = (status, spec.kind, spec.owner, attempt, created, deadline)
         line = names.in_use(spec.kind, spec.model_hash)
-        self._scripts.run("begin", keys, spec.id, names.changed_channel(spec.id), *told, line, self._lease_ms)
+        work = work_of(spec).told()
+        self._scripts.run("begin", keys, spec.id, names.changed_channel(spec.id), *told, line, self._lease_ms, work)
 
     def known(self, job_ids: list[str]) -> list[bool]:
         """Return for each job whether it has a record."""
@@ -49,6 +51,13 @@ class Records:
             for job_id in job_ids:
                 pipe.exists(names.record_key(job_id))
             return [bool(found) for found in pipe.execute()]
+
+    def works(self, job_ids: list[str]) -> list[Work | None]:
+        """Return how much each of these jobs asks for, as far as it is known here."""
+        with self._client.pipeline(transaction=False) as pipe:
+            for job_id in job_ids:
+                pipe.hget(names.record_key(job_id), "work")
+            return [Work.heard(told) for told in pipe.execute()]
 
     def read(self, spec: JobSpec) -> LiveRecord | None:
         """Return a job's record, or None when Redis knows nothing of the job."""

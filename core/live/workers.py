@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any, cast
 
 import redis
+from pydantic import ValidationError
 
+from core.forecast.loads import Load
 from core.live import names
 from core.live.scripts import Scripts
 
@@ -21,13 +24,28 @@ class Workers:
     def beat(self, worker_id: str, state: dict[str, Any], ttl_s: float) -> None:
         """Say that a worker is alive, and what it does; `state["models"]` maps the names it serves to their hashes."""
         told = json.dumps(state | {"id": worker_id})
-        self._scripts.run("beat", [names.WORKERS, names.WORKER_STATES], worker_id, told, int(ttl_s * 1000))
+        keys = [names.WORKERS, names.WORKER_STATES, names.WORKER_LOADS]
+        self._scripts.run("beat", keys, worker_id, told, int(ttl_s * 1000))
 
     def leave(self, worker_id: str) -> None:
         """Say that a worker ends; what it was elected for it is no more."""
         self.resign(worker_id)
         self._client.zrem(names.WORKERS, worker_id)
         self._client.hdel(names.WORKER_STATES, worker_id)
+        self._client.hdel(names.WORKER_LOADS, worker_id)
+
+    def tell(self, worker_id: str, load: Load) -> None:
+        """Say what a worker runs and how fast it is; forgotten with its heartbeat."""
+        self._client.hset(names.WORKER_LOADS, worker_id, load.model_dump_json())
+
+    def loads(self) -> list[Load]:
+        """Return what each living worker runs, as far as this version can read it."""
+        loads = []
+        for told in self._scripts.run("alive", [names.WORKERS, names.WORKER_LOADS]):
+            with suppress(ValidationError):
+                if told:
+                    loads.append(Load.model_validate_json(told))
+        return loads
 
     def alive(self) -> list[dict[str, Any]]:
         """Return what each living worker said last."""

@@ -10,6 +10,7 @@ from pydantic import Field
 from core.models.parameters import Params
 
 SEED_LIMIT = 2**32
+CELLS_AT_ONCE = 8  # that are sampled side by side: as many pictures as one edit may have
 Scale = Annotated[float, Field(ge=0, le=2)]
 Guidance = Annotated[float, Field(ge=1, le=30)]
 Seed = Annotated[int, Field(ge=0, lt=SEED_LIMIT)]

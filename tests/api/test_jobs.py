@@ -22,7 +22,7 @@ def test_a_jobs_progress_is_shown_while_it_runs(api: httpx.Client, worker: Prete
 def test_a_queued_job_knows_how_many_are_before_it(api: httpx.Client, worker: PretendingWorker) -> None:
     first = personalize(api).json()
     second = personalize(api).json()
-    positions = [api.get(f"/jobs/{job['id']}").json()["position"] for job in (first, second)]
+    positions = [api.get(f"/jobs/{job['id']}").json()["queue_position"] for job in (first, second)]
     assert positions[1] == positions[0] + 1
 
 

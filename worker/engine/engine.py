@@ -110,6 +110,10 @@ class Engine:
         """Return a copy of the counters."""
         return self._meter.read(running=len(self._runs), waiting_rows=len(self._waiting))
 
+    def speeds(self) -> dict[str, dict[str, dict[int, float]]]:
+        """Return the seconds of a turn lately, by model, request and the rows of its call."""
+        return self._meter.speeds()
+
     def is_stuck(self, stall_s: float) -> bool:
         """Tell whether it hangs or has died: no sign of life for `stall_s`, or for longer than the call may take."""
         if self._thread.is_alive():
@@ -118,10 +122,12 @@ class Engine:
 
     def _turn(self) -> None:
         """Do one round: pick, call, resume. The whole engine is here."""
+        started = time.perf_counter()
         self._admit()
         self._batch = self._waiting.take(lambda rows: pick(rows, self._shares, self._calls.limit))
         results = self._call(self._batch)
         self._resume(self._batch, results)
+        self._note_turn(self._batch, time.perf_counter() - started)
 
     def _admit(self) -> None:
         """Drop the runs that must not go on and start those that have arrived."""
@@ -145,6 +151,13 @@ class Engine:
             self._shares.charge(row.kind, seconds)
             self._meter.served(row.kind, seconds)
         return results
+
+    def _note_turn(self, batch: Sequence[Row], seconds: float) -> None:
+        """Note how long a batch took with everything around its call."""
+        if batch:
+            group = batch[0].group
+            rows = group.exact_bucket or bucket_for(len(batch))
+            self._meter.turn(batch[0].run.backbone.hash, group.request.__name__, rows=rows, seconds=seconds)
 
     def _resume(self, batch: Sequence[Row], results: Sequence[Any]) -> None:
         """Give each row its result; runs that have all of theirs go on to their next requests."""

@@ -19,6 +19,7 @@ class ActiveAttempt:
     ticket: Ticket[Any] | None = None
     reason: CancelReason | None = None
     canceled: threading.Event = field(default_factory=threading.Event)
+    share_done: float = 0.0  # of its steps
 
     def stop(self, reason: CancelReason) -> None:
         """Stop it within one call of the engine, or before it gets there; the first reason stands."""

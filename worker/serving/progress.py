@@ -36,6 +36,7 @@ class Progress:
         self.checkpoint_s = checkpoint_s
         self.latest: Report | None = None
         self._began: tuple[float, int] | None = None
+        self._noted = 0.0
         self._loss: float | None = None
         self._written = float("-inf")
         self._kept = time.monotonic()
@@ -44,7 +45,7 @@ class Progress:
 
     def note(self, report: Report) -> None:
         """Take in one report."""
-        now = time.monotonic()
+        now = self._noted = time.monotonic()
         self.latest = report
         if self._began is None:
             self._began, self._kept_step = (now, report.step), report.step - 1
@@ -57,6 +58,14 @@ class Progress:
             self._show(report.preview)
         if now - self._kept >= self.checkpoint_s or self._has_come_far(report):
             self.keep_checkpoint()
+
+    @property
+    def computing_s(self) -> float | None:
+        """How long the steps took that this attempt has made so far; None unless there were several."""
+        if self.latest is None or self._began is None or self.latest.step <= self._began[1]:
+            return None
+        began, first = self._began
+        return (self._noted - began) * (self.latest.step - first + 1) / (self.latest.step - first)
 
     def _has_come_far(self, report: Report) -> bool:
         """Tell whether too much would be done again; after the last step the result itself is written."""

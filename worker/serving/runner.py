@@ -13,9 +13,13 @@ from redis.exceptions import RedisError
 
 from core.config import Settings
 from core.errors import StorageUnavailableError, TailorError
+from core.forecast.asides import Asides
+from core.forecast.loads import ModelRates
+from core.forecast.machine import DECODE
+from core.forecast.work import work_of
 from core.jobs.attempts import Attempt
 from core.jobs.claims import Claims
-from core.jobs.records import JobEnd, JobKind
+from core.jobs.records import JobEnd, JobKind, JobSpec
 from worker.engine import (
     CancelReason,
     DeviceLostError,
@@ -57,14 +61,17 @@ class Runner:
         *,
         seat: Seat | NoSeat,
         heed: Heed = lambda _kind, _on: None,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
-        """`heed` is told whether this worker wants a kind's nudges."""
+        """`heed` is told whether this worker wants a kind's nudges, `changed` when a job has come or ended."""
         self.settings = settings
         self.claims = claims
         self.engine = engine
         self.models = models
         self.seat = seat
         self.heed = heed
+        self.changed = changed
+        self.asides = Asides()
         self.slots = Slots({"personalize": settings.personalize_slots, "edit": settings.edit_slots})
         self.taker = Taker(claims, self.slots, self._hand_back_personalizations)
         self._active: dict[str, ActiveAttempt] = {}  # by the token of the lease: a job may be here twice for a moment
@@ -86,7 +93,7 @@ class Runner:
 
     def _hand_back_personalizations(self) -> None:
         """Make room soon: a personalization goes on from its checkpoint, here or elsewhere; edits end soon."""
-        for active in list(self._active.values()):
+        for active in self.active():
             if active.attempt.spec.kind == "personalize" and not active.alone:
                 active.stop(CancelReason.HANDED_BACK)
 
@@ -98,7 +105,7 @@ class Runner:
 
     def _run(self, attempt: Attempt) -> None:
         active = self._active[attempt.token] = ActiveAttempt(attempt, alone=attempt.alone)
-        self.seat.note(self.attempts())
+        self._note_change()
         started = time.monotonic()
         log.info(
             "attempt.started", job=attempt.spec.id, kind=attempt.spec.kind, attempt=attempt.number, alone=attempt.alone
@@ -113,18 +120,26 @@ class Runner:
             probation.cancel()
             del self._active[attempt.token]
             self.taker.give(active)
-            self.seat.note(self.attempts())
+            self._note_change()
             self.heed_nudges()
         log.info("attempt.ended", job=attempt.spec.id, outcome=outcome, seconds=round(time.monotonic() - started, 2))
+
+    def _note_change(self) -> None:
+        """Write down what runs now, and have it told."""
+        self.seat.note(self.attempts())
+        self.changed()
 
     def _try(self, active: ActiveAttempt) -> str:
         """Run a job and commit its end; returns the outcome for the log."""
         attempt = active.attempt
         try:
             with self.models.use(attempt.spec.model_hash) as backbone:
+                began = time.monotonic()
                 work = work_for(attempt, backbone, self.claims)
-                result = self._through_engine(active, work, backbone)
-                return self._commit(active, lambda: work.keep(result))
+                result, computing_s = self._through_engine(active, work, backbone)
+                outcome = self._commit(active, lambda: work.keep(result))
+                self._note_aside(attempt.spec, time.monotonic() - began, computing_s)
+                return outcome
         except (HandedBackError, ModelLostError, StorageUnavailableError) as error:
             return self._give_back(active, error)
         except JobCanceledError:
@@ -152,7 +167,15 @@ class Runner:
         log.warning("attempt.failed", job=attempt.spec.id, error=problem.detail, exc_info=not expected)
         return self._commit(active, lambda: failure(attempt, problem, self.claims.store.clock.now()))
 
-    def _through_engine(self, active: ActiveAttempt, work: Work, backbone: Any) -> Any:
+    def _note_aside(self, spec: JobSpec, seconds: float, computing_s: float | None) -> None:
+        """Note how long a job took beside its steps and the decoding of its pictures."""
+        if computing_s is not None:
+            rates = ModelRates(calls=self.engine.speeds().get(spec.model_hash, {}))
+            decoding_s = rates.seconds(DECODE, work_of(spec).pictures, self.settings.max_batch) or 0.0
+            self.asides.note(spec.model_hash, spec.kind, seconds - computing_s - decoding_s)
+
+    def _through_engine(self, active: ActiveAttempt, work: Work, backbone: Any) -> tuple[Any, float | None]:
+        """Return what came out, and the seconds that the steps took, if there were several."""
         attempt, spec = active.attempt, active.attempt.spec
         params = spec.personalize or spec.edit
         active.ticket = self.engine.submit(
@@ -169,8 +192,9 @@ class Runner:
         progress = Progress(attempt, self.claims, checkpoint_s=self.settings.checkpoint_s)
         for report in active.ticket.reports():
             progress.note(report)
+            active.share_done = report.step / report.steps
         try:
-            return active.ticket.result()
+            return active.ticket.result(), progress.computing_s
         except HandedBackError:
             progress.keep_checkpoint()
             raise
@@ -232,7 +256,7 @@ class Runner:
 
     def cancel(self, job_id: str) -> None:
         """Stop a job that has ended from outside, if it runs here."""
-        for active in list(self._active.values()):
+        for active in self.active():
             if active.attempt.spec.id == job_id:
                 active.stop(CancelReason.CANCELED)
 
@@ -243,7 +267,11 @@ class Runner:
 
     def attempts(self) -> list[Attempt]:
         """Return the attempts whose leases must be kept."""
-        return [active.attempt for active in list(self._active.values())]
+        return [active.attempt for active in self.active()]
+
+    def active(self) -> list[ActiveAttempt]:
+        """Return what runs here now."""
+        return list(self._active.values())
 
     def drain(self) -> None:
         """Take nothing more, and hand back all that runs: each job's task checkpoints it and returns."""
@@ -257,5 +285,5 @@ class Runner:
             self.claims.store.live.workers.resign(self.claims.worker_id)
 
     def _hand_back_all(self) -> None:
-        for active in list(self._active.values()):
+        for active in self.active():
             active.stop(CancelReason.HANDED_BACK)

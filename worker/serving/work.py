@@ -31,12 +31,12 @@ from core.jobs.records import JobEnd, JobSpec, JobStatus, SourcePicture
 from core.models.exactness import check_exact
 from core.models.fit import Fit
 from core.models.parameters import EditParams, PersonalizeParams
+from core.models.sweeps import CELLS_AT_ONCE
 from core.models.tail_file import FORMAT_VERSION, TailMetadata
 from core.storage.base import Storage
 from worker.serving.grid import labelled_grid
 from worker.serving.receipts import receipt
 
-CELLS_AT_ONCE = 8  # of a sweep: as many pictures as one edit may have
 log = structlog.get_logger()
 
 
