@@ -89,12 +89,13 @@ def judged(options: Options) -> None:
     judge = open_judge("a", options.work / "judges" / "judge_a.safetensors")
     outside = (OUTSIDE,) if (options.work / "outside").exists() else ()
     for split in ("pretraining", *outside):
-        judge_pictures(options.work, split, judge.body, FEATURES)
+        judge_pictures(options.work, split, judge.features, FEATURES)
 
 
 def unet(options: Options) -> None:
     """Train the UNet."""
-    run_parallel(train_unet, options.processes, options.work, _budget(options, 180), options.rate, options.bfloat16)
+    budget, pairs = _budget(options, 180), max(1, 8 // options.processes)
+    run_parallel(train_unet, options.processes, options.work, budget, options.rate, options.bfloat16, pairs)
 
 
 def reader(options: Options) -> None:
@@ -113,7 +114,7 @@ def judges(options: Options) -> None:
         train_judges(options.work, _budget(options, 15), options.processes)
         return
     for name in options.judge:
-        run_parallel(train_judge, 1, options.work, _budget(options, 60), name, options.bfloat16)
+        run_parallel(train_judge, 1, options.work, _budget(options, 60), name, options.bfloat16, options.processes)
 
 
 def write(options: Options) -> None:

@@ -16,9 +16,10 @@ from pretrain.drawing.pictures import to_tensor
 from pretrain.menagerie.colors import NAMED, Rgb, oklab
 from pretrain.menagerie.drawing.render import render
 from pretrain.menagerie.individual import Individual
-from pretrain.menagerie.judge import NUMBERS, Judge
-from pretrain.menagerie.judging import pictures_of, truth_of
+from pretrain.menagerie.judge import Judge
+from pretrain.menagerie.judging import pictures_of
 from pretrain.menagerie.scenes import Scene
+from pretrain.menagerie.truth import NUMBERS, truth_of
 
 SCENE = ("species", "pose", "place", "style")
 READ, TRUE = "read ", "true "  # marks of a number as the judge reads it off the edit, and as it is

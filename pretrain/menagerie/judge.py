@@ -12,12 +12,11 @@ from torch.nn import functional
 from core.diffusion.prior import Residual
 from pretrain.judging.network import Mixing, load_weights
 from pretrain.menagerie.captions import ATTRIBUTES
-from pretrain.menagerie.looks import LOOKS
+from pretrain.menagerie.truth import NUMBERS
 
 WIDTH = 64  # of an individual's vector
 FEATURES = 32  # channels of the features at 8x8 that the UNet may be aligned with
-COLORS = ("coat", "second", "third", "iris", "wear")
-NUMBERS = (*LOOKS, *(f"{color}_{axis}" for color in COLORS for axis in ("light", "red", "yellow")))
+_PLACES, _SEEN = 24, 48  # where a judge looks in a picture, and what it sees at each of them
 
 
 @dataclass(frozen=True)
@@ -34,24 +33,58 @@ class Reading:
         return [{name: ATTRIBUTES[name][best[name][row]] for name in ATTRIBUTES} for row in range(len(self.vectors))]
 
 
-class Judge(nn.Module):
-    """A body that ends in features (B, FEATURES, 8, 8), and readers of them."""
+class Looking(nn.Module):
+    """Looks at some places of a picture, wherever what it looks for is, and tells what is there, where and how large.
 
-    def __init__(self, body: nn.Module) -> None:
+    (B, channels, h, w) to (B, places * (seen + 4)). An animal stands anywhere in a picture: a dense layer over all
+    positions would have to learn each of its parts at each of them.
+    """
+
+    def __init__(self, channels: int, places: int = _PLACES, seen: int = _SEEN) -> None:
+        super().__init__()
+        self.where = nn.Conv2d(channels, places, 1)
+        self.what = nn.Conv2d(channels, seen, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """See the class."""
+        height, width = features.shape[2:]
+        looked_at = self.where(features).flatten(2).float().softmax(2)
+        down, right = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
+        grid = torch.stack([right, down, right**2, down**2]).expand(len(features), -1, -1, -1)
+        told = torch.cat([self.what(features).float(), grid], 1).flatten(2)
+        found: Tensor = looked_at @ told.transpose(1, 2)
+        return found.flatten(1)
+
+
+class Judge(nn.Module):
+    """A body that ends in features (B, channels, 16, 16), and readers of them."""
+
+    def __init__(self, body: nn.Module, channels: int) -> None:
         super().__init__()
         self.body = body
-        self.dense = nn.Sequential(nn.GELU(), nn.Flatten(), nn.Linear(FEATURES * 64, 320), nn.GELU())
+        self.looking = Looking(channels)
+        self.everywhere = nn.Sequential(nn.Conv2d(channels, FEATURES, 1), nn.AvgPool2d(2))
+        inner = _PLACES * (_SEEN + 4) + FEATURES * 64
+        self.dense = nn.Sequential(
+            nn.LayerNorm(inner), nn.Linear(inner, 384), nn.GELU(), nn.Linear(384, 320), nn.GELU()
+        )
         self.readers = nn.ModuleDict({name: nn.Linear(320, len(values)) for name, values in ATTRIBUTES.items()})
         self.numbers = nn.Linear(320, len(NUMBERS))
         self.identity = nn.Linear(320 + len(NUMBERS), WIDTH)
 
     def forward(self, images: Tensor) -> Reading:
         """images: (B, 3, 128, 128) in -1..1."""
-        inner = self.dense(self.body(images))
+        features = self.body(images)
+        inner = self.dense(torch.cat([self.looking(features), self.everywhere(features).float().flatten(1)], 1))
         scores = {name: reader(inner).float() for name, reader in self.readers.items()}
         numbers = self.numbers(inner).float()
         vectors = self.identity(torch.cat([inner.float(), numbers], 1)).float()
         return Reading(scores, numbers, functional.normalize(vectors, dim=1))
+
+    def features(self, images: Tensor) -> Tensor:
+        """(B, 3, 128, 128) to what is seen where, (B, FEATURES, 8, 8): what the UNet may be aligned with."""
+        seen: Tensor = self.everywhere(self.body(images))
+        return seen
 
     @torch.no_grad()
     def read(self, images: Tensor) -> list[dict[str, str]]:
@@ -63,23 +96,19 @@ class Judge(nn.Module):
 def judge_a() -> Judge:
     """Return the judge for tuning and choosing: a residual network that goes down in steps of two."""
     return Judge(nn.Sequential(
-        nn.Conv2d(3, 24, 5, stride=2, padding=2), nn.GroupNorm(8, 24), nn.ReLU(),
-        nn.Conv2d(24, 48, 3, stride=2, padding=1), Residual(48, nn.ReLU),
-        nn.Conv2d(48, 96, 3, stride=2, padding=1), Residual(96, nn.ReLU),
-        nn.Conv2d(96, 128, 3, stride=2, padding=1), Residual(128, nn.ReLU), Residual(128, nn.ReLU),
-        nn.GroupNorm(8, 128), nn.ReLU(),
-        nn.Conv2d(128, FEATURES, 1),
-    ))  # fmt: skip
+        nn.Conv2d(3, 32, 5, stride=2, padding=2), nn.GroupNorm(8, 32), nn.SiLU(),
+        nn.Conv2d(32, 64, 3, stride=2, padding=1), Residual(64),
+        nn.Conv2d(64, 128, 3, stride=2, padding=1), Residual(128), Residual(128),
+        nn.GroupNorm(8, 128), nn.SiLU(),
+    ), 128)  # fmt: skip
 
 
 def judge_b() -> Judge:
     """Return the judge that only reports: patches of 4 pixels, mixed over places and channels in turn."""
     return Judge(nn.Sequential(
-        nn.Conv2d(3, 48, 4, stride=4), Mixing(48),
-        nn.Conv2d(48, 96, 2, stride=2), Mixing(96), Mixing(96),
-        nn.Conv2d(96, 160, 2, stride=2), Mixing(160), Mixing(160), nn.GroupNorm(1, 160),
-        nn.Conv2d(160, FEATURES, 1),
-    ))  # fmt: skip
+        nn.Conv2d(3, 64, 4, stride=4), Mixing(64), Mixing(64),
+        nn.Conv2d(64, 160, 2, stride=2), Mixing(160), Mixing(160), Mixing(160), Mixing(160), nn.GroupNorm(1, 160),
+    ), 160)  # fmt: skip
 
 
 def new_judge(name: str) -> Judge:

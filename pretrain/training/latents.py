@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from pretrain.captions.tokenizer import open_tokenizer
 from pretrain.drawing.pictures import Pictures, open_pictures, to_tensor
@@ -58,14 +59,15 @@ class Latents:
 
 
 @torch.no_grad()
-def encode_pictures(folder: Path, split: str, count: int, batch: int = 50) -> None:
+def encode_pictures(folder: Path, split: str, count: int, batch: int = 10) -> None:
     """Write the latents (posterior means) and captions of a split's first `count` pictures, unless they are there.
 
-    A run that was stopped is taken up; latents of another VAE must be removed before.
+    In bfloat16, pixel by pixel, few pictures at a time: seven times as fast as plain float32, and the latents are off
+    by .005 of their spread of 1. A run that was stopped is taken up; latents of another VAE must be removed before.
     """
     pictures = open_pictures(folder, split)
     count = min(count, len(pictures))
-    vae = open_vae(folder)
+    vae = open_vae(folder).to(memory_format=torch.channels_last)
     paths = _paths(folder, split)
     if paths[0].exists() and len(np.load(paths[0], mmap_mode="r")) >= count:
         return
@@ -74,9 +76,10 @@ def encode_pictures(folder: Path, split: str, count: int, batch: int = 50) -> No
     for first in range(0, count, batch):
         if target[first].any():  # a run that was stopped has encoded this batch
             continue
-        images = to_tensor(pictures.images[first : min(first + batch, count)])
-        means = vae.encode(images).latent_dist.mode() * vae.config.scaling_factor
-        encoded = means.numpy()
+        images = to_tensor(pictures.images[first : min(first + batch, count)]).to(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16):
+            means = vae.encode(images).latent_dist.mode()
+        encoded = (means.float() * vae.config.scaling_factor).numpy()
         target[first + 1 : first + len(means)] = encoded[1:]
         target[first] = encoded[0]  # last: it says that the batch is there
     np.save(paths[1], _caption_tokens(folder, pictures, count))
@@ -119,12 +122,14 @@ def lessons(folder: Path) -> Latents:
 
 
 @torch.no_grad()
-def judge_pictures(folder: Path, split: str, body: nn.Module, channels: int, batch: int = 50) -> None:
-    """Write what a judge's body, (B, 3, size, size) to (B, channels, 8, 8), makes of a split's pictures."""
+def judge_pictures(
+    folder: Path, split: str, features_of: Callable[[Tensor], Tensor], channels: int, batch: int = 50
+) -> None:
+    """Write what a judge, (B, 3, size, size) to (B, channels, 8, 8), makes of a split's pictures."""
     pictures = open_pictures(folder, split)
     target = np.empty((len(pictures), channels, 8, 8), np.float16)
     for first in range(0, len(pictures), batch):
-        features = body(to_tensor(pictures.images[first : first + batch]))
+        features = features_of(to_tensor(pictures.images[first : first + batch]))
         target[first : first + len(features)] = features.numpy()
     np.save(_judged_path(folder, split), target)
 

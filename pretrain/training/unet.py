@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -17,7 +18,6 @@ from pretrain.training.text import WIDTH, open_text, tokens
 from pretrain.training.trainer import Budget, Trainer
 from pretrain.worlds import CRITTERS, World, world_of
 
-PAIRS = 4  # a step and process
 TAIL = 5
 PARTS_WEIGHT = 0.1
 HELD_OUT = 256
@@ -52,6 +52,7 @@ class Denoiser(nn.Module):
     def __init__(self, unet: Unet, judged: int = 0) -> None:
         super().__init__()
         self.unet = unet.to(memory_format=torch.channels_last)
+        unet.set_attn_processor(AttnProcessor())  # heads of 24 channels: PyTorch's fused one is far slower backwards
         bottom, middle = unet.config.block_out_channels[-1:-3:-1]
         self.parts = nn.Conv2d(middle, len(PARTS), 1)
         self.judged = (
@@ -103,10 +104,11 @@ def mix_tails(sequence: Tensor, empty: Tensor, generator: torch.Generator) -> Te
     return torch.where(dropped[:, None, None], empty, mixed)
 
 
-def train_unet(folder: Path, budget: Budget, rate: float, bfloat16: bool = False) -> None:
+def train_unet(folder: Path, budget: Budget, rate: float, bfloat16: bool = False, pairs: int = 4) -> None:
     """Train (or take up) the UNet on the frozen text encoder; afterwards its average lies in folder/unet.
 
-    Without a checkpoint it begins with the weights in folder/unet, or with fresh ones if there are none.
+    A step takes `pairs` pairs of pictures in each process. Without a checkpoint it begins with
+    the weights in folder/unet, or with fresh ones if there are none.
     """
     data, held = lessons(folder), open_latents(folder, "development")
     text = open_text(folder)
@@ -118,7 +120,7 @@ def train_unet(folder: Path, budget: Budget, rate: float, bfloat16: bool = False
     trainer = Trainer(denoiser, folder / "unet.pt", rate)
 
     def loss_of(_step: int, generator: torch.Generator) -> Tensor:
-        rows = _pairs(data, generator)
+        rows = _pairs(data, pairs, generator)
         latents, ids, parts = data.batch(rows, torch.randint(CAPTIONS, (len(rows),), generator=generator).tolist())
         sequence = mix_tails(text(input_ids=ids)[0], empty, generator)
         timesteps = draw_timesteps(len(latents), generator)
@@ -142,8 +144,8 @@ def train_unet(folder: Path, budget: Budget, rate: float, bfloat16: bool = False
     trainer.train(loss_of, budget, on_save, save_minutes=7)
 
 
-def _pairs(data: Latents, generator: torch.Generator) -> list[int]:
-    firsts = torch.randint(len(data) // 2, (PAIRS,), generator=generator) * 2
+def _pairs(data: Latents, count: int, generator: torch.Generator) -> list[int]:
+    firsts = torch.randint(len(data) // 2, (count,), generator=generator) * 2
     rows: list[int] = torch.stack([firsts, firsts + 1], 1).flatten().tolist()
     return rows
 

@@ -6,26 +6,64 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from pretrain.drawing.pictures import draw_pictures
 from pretrain.judging.network import save_judge
 from pretrain.menagerie.captions import ATTRIBUTES
 from pretrain.menagerie.individual import random_individual, words_of
-from pretrain.menagerie.judge import NUMBERS, new_judge, open_judge
-from pretrain.menagerie.judging import ALIKE, SCENES, judge_loss, lesson, measure, pictures_of, truth_of
+from pretrain.menagerie.judge import new_judge, open_judge
+from pretrain.menagerie.judging import judge_loss, measure, pictures_of
+from pretrain.menagerie.lessons import ALIKE, SCENES, Lessons, group_scenes, open_lessons
 from pretrain.menagerie.looks import LOOKS
 from pretrain.menagerie.scenes import Scene, random_scene, usual_setting
+from pretrain.menagerie.truth import NUMBERS, truth_of
+from pretrain.worlds import choose_world
 
 
-def test_a_lesson_has_scenes_of_each_individual_side_by_side_among_look_alikes() -> None:
-    scenes = lesson(torch.Generator().manual_seed(3))
-    assert scenes == lesson(torch.Generator().manual_seed(3))
+def test_a_group_has_scenes_of_each_individual_side_by_side_among_look_alikes() -> None:
+    scenes = group_scenes(3)
+    assert scenes == group_scenes(3)
+    assert len(scenes) == ALIKE * SCENES
     for first in range(0, len(scenes), SCENES):
         assert len({scene.who.looks for scene in scenes[first : first + SCENES]}) == 1
-    group = scenes[: ALIKE * SCENES]
-    assert len({scene.who.looks for scene in group}) == ALIKE
-    assert all(words_of(scene.who) == words_of(group[0].who) for scene in group)
+    assert len({scene.who.looks for scene in scenes}) == ALIKE
+    assert all(words_of(scene.who) == words_of(scenes[0].who) for scene in scenes)
+
+
+@pytest.fixture(scope="module")
+def lessons(tmp_path_factory: pytest.TempPathFactory) -> Lessons:
+    """A few groups and drawings, their own pictures in place of round trips."""
+    folder = tmp_path_factory.mktemp("lessons")
+    choose_world(folder, "menagerie")
+    drawn = draw_pictures(folder, "pretraining", 4, processes=1)
+    np.save(folder / "round-trips.npy", np.array(drawn.images))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pretrain.menagerie.lessons.GROUPS", 2)
+        return open_lessons(folder)
+
+
+def test_a_batch_shows_what_its_truth_says(lessons: Lessons) -> None:
+    lesson = lessons.batch(torch.Generator().manual_seed(1))
+    rows = lesson.groups * ALIKE * SCENES
+    assert lesson.images.shape[0] == len(lesson.truth.words) > rows
+    side = list(ATTRIBUTES).index("side")
+    groups = [group_scenes(index) for index in range(2)]
+    drawn = pictures_of([scene for group in groups for scene in group])
+    sides = truth_of([scene for group in groups for scene in group]).words[:, side]
+    for image, words in zip(lesson.images[:rows], lesson.truth.words[:rows], strict=True):
+        off = torch.stack([(image - drawn).pow(2).mean((1, 2, 3)), (image.flip(-1) - drawn).pow(2).mean((1, 2, 3))])
+        turned, index = divmod(int(off.argmin()), len(drawn))
+        assert int(words[side]) == (1 - int(sides[index]) if turned else int(sides[index]))
+
+
+def test_a_mirrored_picture_is_the_same_animal_that_faces_the_other_side() -> None:
+    scene = random_scene(5)
+    both = [Scene(scene.who, replace(usual_setting("standing", "plain"), side=side)) for side in ("left", "right")]
+    left, right = pictures_of(both)
+    assert float((left.flip(-1) - right).abs().mean()) < 0.02
 
 
 def test_only_what_can_be_seen_is_taught() -> None:
@@ -55,12 +93,12 @@ def test_the_numbers_taught_are_the_looks() -> None:
 def test_a_judge_learns_and_is_read_back_as_it_was_written(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     judge = new_judge(name)
-    scenes = lesson(torch.Generator().manual_seed(0))[:6]
+    scenes = group_scenes(0)
     images, truth = pictures_of(scenes), truth_of(scenes)
     optimizer = torch.optim.Adam(judge.parameters(), 1e-3)
     losses = []
     for _ in range(4):
-        loss = judge_loss(judge(images), truth)
+        loss = judge_loss(judge(images), truth, groups=1)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -70,7 +108,7 @@ def test_a_judge_learns_and_is_read_back_as_it_was_written(name: str, tmp_path: 
     again = open_judge(name, tmp_path / "judge.safetensors")
     vectors = again(images).vectors
     assert torch.allclose(vectors, judge(images).vectors, atol=2e-2)
-    assert vectors.norm(dim=1).tolist() == pytest.approx([1.0] * 6, abs=1e-4)
+    assert vectors.norm(dim=1).tolist() == pytest.approx([1.0] * len(scenes), abs=1e-4)
     assert set(again.read(images[:1])[0]) == set(ATTRIBUTES)
 
 

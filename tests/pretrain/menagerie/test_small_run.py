@@ -16,7 +16,7 @@ from pretrain.captions.tokenizer import train_tokenizer
 from pretrain.drawing.pictures import draw_pictures, open_pictures
 from pretrain.judging.network import save_judge
 from pretrain.menagerie.judge import FEATURES, judge_b
-from pretrain.menagerie.judging import round_trips
+from pretrain.menagerie.lessons import round_trips
 from pretrain.training.export import megabytes
 from pretrain.training.latents import encode_pictures, judge_pictures, open_latents
 from pretrain.training.unet import misaligned
@@ -37,11 +37,11 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> Namespace:
     train_tokenizer(found.work, captions=300)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pretrain.training.sampling.SAMPLING_STEPS", 2)
-        patch.setattr("pretrain.menagerie.judging.GROUPS", 1)
+        patch.setattr("pretrain.menagerie.lessons.GROUPS", 2)
         patch.setattr("pretrain.menagerie.judging.MEASURED", 2)
         for stage in (stages.vae, stages.text, stages.judges, stages.latents):
             stage(found)
-        judge_pictures(found.work, "pretraining", judge_b().requires_grad_(False).body, FEATURES)
+        judge_pictures(found.work, "pretraining", judge_b().requires_grad_(False).features, FEATURES)
         stages.unet(found)
     stages.write(found)
     return found
@@ -109,9 +109,7 @@ def test_the_evaluation_reports_every_bar(options: Namespace, monkeypatch: pytes
 
 
 def test_judges_also_see_what_the_vae_makes_of_drawings(options: Namespace) -> None:
-    found = round_trips(options.work)
-    assert found is not None
-    pictures, decoded = found
+    pictures, decoded = open_pictures(options.work, "pretraining"), round_trips(options.work)
     assert decoded.shape == pictures.images.shape
     assert not np.array_equal(decoded, pictures.images)
 
