@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from bench.alike.scoring import slopes
 from bench.report import new_figure, require_plots, save_figure, show, write
-from bench.trials.scoring import LOOKS, SCENE, Share
+from bench.trials.scoring import Share
 from bench.trials.studio import CRITTERS
-from bench.trials.trial import Row, Setting, Trial, over_processes, plain, pooled
+from bench.trials.trial import GROUNDS, Row, Setting, Trial, over_processes, pooled
 from bench.trials.variants import Variant, read_variant
 from core.models.recipes import recipes_for
 
-COLUMNS = ("identity", "twin", "text", *SCENE, *LOOKS, "leak pose", "leak place", "leak style")
 NO_TAIL = "no tail"
 
 
@@ -46,23 +46,26 @@ def compare(
     for variant in variants:
         edit = variant.recipe.edit
         for seed in range(training_seeds):
-            tails = trial.learn(variant.recipe.personalize, seed)[variant.recipe.personalize.steps]
-            rows.append(trial.run(f"{variant.name}, seed {seed}", edit, tails, plain))
+            learned = trial.learn(variant.recipe.personalize, seed, pictures=variant.pictures)
+            tails = learned[variant.recipe.personalize.steps]
+            rows.append(trial.run(f"{variant.name}, seed {seed}", edit, tails))
             if not seed:
                 for scale in scales:
                     other = edit.model_copy(update={"tail_scale": scale})
-                    rows.append(trial.run(f"{variant.name}, scale {scale:g}", other, tails, plain))
+                    rows.append(trial.run(f"{variant.name}, scale {scale:g}", other, tails))
             if not seed and references and variant is variants[-1]:
-                rows.append(trial.run(f"{variant.name}, another's tail", edit, tails.passed_on(), plain))
+                rows.append(trial.run(f"{variant.name}, another's tail", edit, tails.passed_on()))
     return rows
 
 
 def _references(trial: Trial, variant: Variant) -> list[Row]:
     edit = variant.recipe.edit
+    elsewhere = trial.truth_elsewhere()
     return [
-        trial.run(NO_TAIL, edit, trial.no_tails(), plain),
+        trial.run(NO_TAIL, edit, trial.no_tails()),
         trial.run("its looks in the prompt", edit, trial.no_tails(), trial.captions_read()),
         trial.truth(),
+        *([elsewhere] if elsewhere else []),
     ]
 
 
@@ -108,6 +111,18 @@ def plot(rows: Sequence[Row], variants: Sequence[Variant], path: Path) -> None:
     save_figure(figure, path)
 
 
+def _mean(row: Row, question: str) -> str:
+    return f"{row.shares[question].mean:.0f}" if question in row.shares else ""
+
+
+def show_slopes(rows: Sequence[Row]) -> None:
+    """Print how the looks that no word tells follow the truth, edits against truth: slope and correlation."""
+    by_row = [slopes(list(row.marks.values())) for row in rows]
+    names = list(dict.fromkeys(name for found in by_row for name in found))
+    cells = [[name, *(str(found.get(name, "")) for found in by_row)] for name in names]
+    show("slopes of unworded looks (correlation)", ["look", *(row.way for row in rows)], cells)
+
+
 def main() -> None:
     """Print the tables; write JSON and a plot."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -121,15 +136,18 @@ def main() -> None:
     parser.add_argument("--only-recipes", action="store_true", help="leave out floors, baseline and ceiling")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="a folder; what lies there of an earlier run is not made again")
-    parser.add_argument("--model", type=Path, default=CRITTERS)
+    parser.add_argument("--world", default="critters", choices=sorted(GROUNDS), help="what the model draws")
+    parser.add_argument("--model", type=Path, help="its folder; without it the world's own")
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
     options = parser.parse_args()
     require_plots()
-    known = recipes_for(options.model)
+    model = options.model or CRITTERS.with_name(options.world)
+    known = recipes_for(model)
     variants = [read_variant(line, known) for line in options.recipes]
     setting = Setting(
-        options.model, options.split, options.judge, options.individuals, options.sampling_seeds, options.keep
+        model, options.split, options.judge, options.individuals, options.sampling_seeds, options.keep, options.world
     )
+    columns = setting.ground.columns
     work = partial(
         compare,
         variants=variants,
@@ -139,11 +157,13 @@ def main() -> None:
     )
     rows = with_pools(over_processes(setting, work, options.processes), variants)
     found = results(rows, variants[0])
-    cells = [[row.way, row.tail_scale or "", *(f"{row.shares[c].mean:.0f}" for c in COLUMNS)] for row in rows]
-    show(f"edits that judge {options.judge} finds right, %", ["way", "scale", *COLUMNS], cells)
+    cells = [[row.way, row.tail_scale or "", *(_mean(row, column) for column in columns)] for row in rows]
+    show(f"edits that judge {options.judge} finds right, %", ["way", "scale", *columns], cells)
     pairs = [(r.way, r.shares["identity"], r.shares["text"], *(r.against_first or {}).values()) for r in found]
-    columns = ["way", "identity, %", "text, %", f"identity - {variants[0].name}", f"text - {variants[0].name}"]
-    show("with 95 % intervals over individuals, differences paired", columns, pairs)
+    head = ["way", "identity, %", "text, %", f"identity - {variants[0].name}", f"text - {variants[0].name}"]
+    show("with 95 % intervals over individuals, differences paired", head, pairs)
+    if options.world == "menagerie":
+        show_slopes(rows)
     name = f"quality-{options.split}-{options.judge}"
     write(options.out, name, found)
     plot(rows, variants, options.out / f"{name}.png")

@@ -15,22 +15,19 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 from torch import Tensor
 
 from bench.cores import CORES, leave_the_cores, with_the_cores
 from bench.reference import reference_tail
 from bench.report import Spread, new_figure, require_plots, save_figure, show, write
 from bench.trials.cases import cases
+from bench.trials.ground import CRITTERS_GROUND
 from bench.trials.scoring import Share
 from bench.trials.studio import CRITTERS, Studio
-from bench.trials.trial import Row, Setting, Trial, over_processes, plain
+from bench.trials.trial import Row, Setting, Trial, over_processes
 from core.diffusion.backbone import Backbone, load_backbone
 from core.models.parameters import PersonalizeParams, Recipe
 from core.models.recipes import recipes_for
-from pretrain.captions.caption import plain_caption
-from pretrain.drawing.pictures import to_tensor
-from pretrain.drawing.render import render
 
 REFERENCE = "reference, with previews"
 PLAIN_REFERENCE = "reference, no previews"
@@ -48,17 +45,16 @@ class Point:
 
 def step_seconds(backbone: Backbone, recipes: dict[str, Recipe], steps: int, repeats: int) -> dict[str, Spread]:
     """Return the seconds of a step of each way, measured in turns; `steps` at a time, a multiple of the previews'."""
-    source = cases("development", 1)[0].source
-    image, prompt = to_tensor(np.asarray(render(source))[None])[0], plain_caption(source)
+    [source] = CRITTERS_GROUND.subject(cases("development", 1)[0])
     weights: list[Tensor] = list(backbone._unet.parameters())
     studio = Studio(backbone, quiet=True, threads=CORES)
 
     def reference(*, previews: bool) -> None:
         params = recipes["paper"].personalize.model_copy(update={"steps": steps})
-        reference_tail(backbone, image, prompt, params, previews=previews, weights=weights)
+        reference_tail(backbone, source.image, source.prompt, params, previews=previews, weights=weights)
 
     def ours(params: PersonalizeParams) -> None:
-        studio.tails([source], [0], params.model_copy(update={"steps": steps}))
+        studio.tails([[source]], [0], params.model_copy(update={"steps": steps}))
 
     ways: dict[str, Callable[[], None]] = {
         REFERENCE: lambda: with_the_cores(lambda: reference(previews=True)),
@@ -84,7 +80,7 @@ def curves(trial: Trial, *, recipes: dict[str, Recipe], shares: Sequence[float])
         edit = recipe.edit.model_copy(
             update=recipes["fast"].edit.model_dump(include={"sampler", "num_inference_steps"})
         )
-        found += [trial.run(f"{name} after {steps}", edit, tails[steps], plain) for steps in at]
+        found += [trial.run(f"{name} after {steps}", edit, tails[steps]) for steps in at]
     return found
 
 

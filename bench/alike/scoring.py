@@ -134,6 +134,9 @@ class Slope:
     correlation: float
     edits: int
 
+    def __str__(self) -> str:
+        return f"{self.slope:.2f} ({self.correlation:.2f})"
+
     @classmethod
     def of(cls, read: Sequence[float], true: Sequence[float]) -> Slope:
         """NaN when there are too few edits or the truth does not vary."""

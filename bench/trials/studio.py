@@ -20,10 +20,7 @@ from core.diffusion.backbone import Backbone
 from core.diffusion.learning.sources import Source
 from core.diffusion.requests import Report, Routine
 from core.models.parameters import EditParams, PersonalizeParams
-from pretrain.captions.caption import plain_caption
-from pretrain.drawing.pictures import to_bytes, to_tensor
-from pretrain.drawing.render import render
-from pretrain.drawing.scenes import Scene
+from pretrain.drawing.pictures import to_bytes
 from worker.engine import Engine, Kind
 
 T = TypeVar("T")
@@ -53,19 +50,23 @@ class Studio:
         self._threads = threads or torch.get_num_threads()
 
     def tails(
-        self, sources: Sequence[Scene], seeds: Sequence[int], params: PersonalizeParams, at: Sequence[int] = ()
+        self,
+        subjects: Sequence[Sequence[Source]],
+        seeds: Sequence[int],
+        params: PersonalizeParams,
+        at: Sequence[int] = (),
     ) -> list[dict[int, Tensor]]:
-        """Learn a tail (n, D) from each drawn source with its plain caption; return it after each of the steps `at`.
+        """Learn a tail (n, D) of each subject from its pictures; return it after each of the steps `at`.
 
         Without `at` after the last one only.
         """
-        kept: list[dict[int, Tensor]] = [{} for _ in sources]
+        kept: list[dict[int, Tensor]] = [{} for _ in subjects]
         steps = tuple(at) or (params.steps,)
         jobs = (
-            snapshots(self._learn(source, seed, params), steps, into)
-            for source, seed, into in zip(sources, seeds, kept, strict=True)
+            snapshots(self._learn(sources, seed, params), steps, into)
+            for sources, seed, into in zip(subjects, seeds, kept, strict=True)
         )
-        self._run("personalize", jobs, len(sources))
+        self._run("personalize", jobs, len(subjects))
         return kept
 
     def pictures(self, wishes: Sequence[Wish], params: EditParams) -> NDArray[np.uint8]:
@@ -73,9 +74,7 @@ class Studio:
         made = self._run("edit", (self._edit(wish, params) for wish in wishes), len(wishes))
         return to_bytes(torch.stack([pictures[0] for pictures in made]))
 
-    def _learn(self, source: Scene, seed: int, params: PersonalizeParams) -> Routine[Tensor]:
-        image = to_tensor(np.asarray(render(source))[None])[0]
-        sources = [Source(image, plain_caption(source))]
+    def _learn(self, sources: Sequence[Source], seed: int, params: PersonalizeParams) -> Routine[Tensor]:
         return hiper.personalize(sources=sources, params=params, schedule=self.backbone.schedule, seed=seed)
 
     def _edit(self, wish: Wish, params: EditParams) -> Routine[list[Tensor]]:

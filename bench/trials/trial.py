@@ -9,38 +9,42 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.trials.cases import Case, cases
+from bench.alike.ground import MENAGERIE_GROUND
+from bench.trials.ground import CRITTERS_GROUND, AnyScorer, Ground
 from bench.trials.keep import Keep
-from bench.trials.scoring import Marks, Scorer, Share, shares
+from bench.trials.scoring import Marks, Share, shares
 from bench.trials.studio import Studio, Wish
 from core.diffusion.backbone import load_backbone
 from core.models.parameters import EditParams, PersonalizeParams
-from pretrain.captions.caption import full_caption, plain_caption
-from pretrain.drawing.pictures import to_bytes, to_tensor
-from pretrain.drawing.render import render
-from pretrain.drawing.scenes import Scene
-from pretrain.judging.judge import open_judge
+from pretrain.drawing.pictures import to_bytes
 from pretrain.training.parallel import settle
 
-Prompts = Callable[[Case, Scene], str]
+GROUNDS = {"critters": CRITTERS_GROUND, "menagerie": MENAGERIE_GROUND}
+Prompts = Callable[[Any, Any], str] | None  # of a case and a target; None: its plain caption
 
 
 @dataclass(frozen=True, eq=False)
 class Tails:
-    """A tail (n, D) for each case, or None for the bare prompt, and `of`, all that they depend on."""
+    """A tail (n, D) for each case, or None for the bare prompt, and `of`, all that they depend on.
+
+    `prompts` are those that each was learned with, one a picture.
+    """
 
     of: object
     rows: Sequence[Tensor | None]
+    prompts: Sequence[Sequence[str]] = ()
 
     def passed_on(self) -> Tails:
         """Return the same tails, each for the next case: another individual's."""
-        return Tails(["passed on", self.of], [*self.rows[1:], self.rows[0]])
+        prompts = [*self.prompts[1:], *self.prompts[:1]]
+        return Tails(["passed on", self.of], [*self.rows[1:], self.rows[0]], prompts)
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,12 @@ class Setting:
     individuals: int
     seeds: int
     keep: Path | None = None
+    world: str = "critters"
+
+    @property
+    def ground(self) -> Ground:
+        """The world that the model draws."""
+        return GROUNDS[self.world]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,39 +99,50 @@ class Trial:
     """Some of a setting's cases, made and judged in this process."""
 
     studio: Studio
-    scorer: Scorer
-    cases: Sequence[Case]
+    scorer: AnyScorer
+    cases: Sequence[Any]
     seeds: int
     judge: str = ""
     keep: Keep = field(default_factory=lambda: Keep(None))
+    ground: Ground = CRITTERS_GROUND
 
     @classmethod
-    def open(cls, setting: Setting, part: Sequence[Case], *, quiet: bool = False) -> Trial:
+    def open(cls, setting: Setting, part: Sequence[Any], *, quiet: bool = False) -> Trial:
         """Load the model and the judge for a part of the setting's cases."""
         backbone = load_backbone(str(setting.model), name="bench")
-        judge = open_judge(setting.judge, setting.model / "judges" / f"judge_{setting.judge}.safetensors")
+        path = setting.model / "judges" / f"judge_{setting.judge}.safetensors"
+        scorer = setting.ground.open_scorer(setting.judge, path)
         ground = [backbone.hash, setting.split, [case.number for case in part]]
         keep = Keep(setting.keep, json.dumps(ground))
-        return cls(Studio(backbone, quiet=quiet), Scorer(judge), part, setting.seeds, setting.judge, keep)
+        studio = Studio(backbone, quiet=quiet)
+        return cls(studio, scorer, part, setting.seeds, setting.judge, keep, setting.ground)
 
-    def learn(self, params: PersonalizeParams, seed: int, at: Sequence[int] = ()) -> dict[int, Tails]:
-        """Return the cases' tails after each of the steps `at`, and after the last one."""
+    def learn(
+        self, params: PersonalizeParams, seed: int, at: Sequence[int] = (), *, pictures: int = 1
+    ) -> dict[int, Tails]:
+        """Return the cases' tails after each of the steps `at`, and after the last one, from so many pictures each."""
         seeds = [1000 * case.number + seed for case in self.cases]
-        sources = [case.source for case in self.cases]
+        subjects = [self.ground.subject(case, pictures) for case in self.cases]
+        prompts = [[source.prompt for source in subject] for subject in subjects]
         steps = sorted({*at, params.steps})
-        of = ["tails", params.model_dump(), seed]
-        learned = self.keep.tails(of, steps, lambda: self.studio.tails(sources, seeds, params, steps))
-        return {step: Tails([*of, step], [tails[step] for tails in learned]) for step in steps}
+        of = ["tails", params.model_dump(), seed, *([pictures] if pictures > 1 else [])]
+        learned = self.keep.tails(of, steps, lambda: self.studio.tails(subjects, seeds, params, steps))
+        return {step: Tails([*of, step], [tails[step] for tails in learned], prompts) for step in steps}
 
     def no_tails(self) -> Tails:
         """Return what leaves every prompt as it is: plain Stable Diffusion."""
         return Tails("none", [None] * len(self.cases))
 
-    def run(self, way: str, params: EditParams, tails: Tails, prompts: Prompts) -> Row:
+    def run(self, way: str, params: EditParams, tails: Tails, prompts: Prompts = None) -> Row:
         """Make all edits and mark them."""
         plan = self._plan()
         wishes = [
-            Wish(prompts(case, target), tails.rows[index], seed, [plain_caption(case.source)])
+            Wish(
+                prompts(case, target) if prompts else self.ground.caption(target),
+                tails.rows[index],
+                seed,
+                tails.prompts[index] if tails.prompts else (),
+            )
             for index, case, target, seed in plan
         ]
         scale = None if tails.rows[0] is None else params.tail_scale
@@ -130,21 +151,35 @@ class Trial:
 
     def truth(self) -> Row:
         """Mark the ceiling: the drawn truth after a round trip through the VAE."""
+        return self._drawn("the truth through the VAE", lambda _case, target: target)
+
+    def truth_elsewhere(self) -> Row | None:
+        """Mark the individual as it is drawn in other scenes than those asked for; None in a world without them."""
+        elsewhere = self.ground.elsewhere
+        if elsewhere is None:
+            return None
+        return self._drawn(
+            "the truth in another scene", lambda case, target: elsewhere(case, case.targets.index(target))
+        )
+
+    def _drawn(self, way: str, scene_of: Callable[[Any, Any], Any]) -> Row:
+        """Mark drawings after a round trip through the VAE."""
         backbone = self.studio.backbone
 
         def pictures() -> NDArray[np.uint8]:
-            images = to_tensor(np.stack([np.asarray(render(target)) for _, _, target, _ in self._plan()]))
+            scenes = [scene_of(case, target) for _, case, target, _ in self._plan()]
+            images = torch.stack([self.ground.image(scene) for scene in scenes])
             decoded = [backbone.decode_latents(backbone.encode_image(batch)[0]) for batch in torch.split(images, 16)]
             return to_bytes(torch.cat(decoded))
 
-        return self._row("the truth through the VAE", None, None, pictures)
+        return self._row(way, None, None, pictures)
 
     def captions_read(self) -> Prompts:
         """Return prompts that also say all looks that the judge reads off the individual's only picture."""
-        images = to_tensor(np.stack([np.asarray(render(case.source)) for case in self.cases]))
-        read = self.scorer.judge.read(images)
+        images = torch.stack([self.ground.image(self.ground.scenes(case, 1)[0]) for case in self.cases])
+        read = self.ground.read(self.scorer.judge, images)
         looks = {case.number: found for case, found in zip(self.cases, read, strict=True)}
-        return lambda case, target: full_caption(target, looks[case.number])
+        return lambda case, target: self.ground.full_caption(target, looks[case.number])
 
     def _row(self, way: str, scale: float | None, of: object, pictures: Callable[[], NDArray[np.uint8]]) -> Row:
         of = ["marks", self.judge, self.seeds, way, of]
@@ -157,7 +192,7 @@ class Trial:
             marks[index].append(self.scorer.marks(case, target, picture))
         return marks
 
-    def _plan(self) -> list[tuple[int, Case, Scene, int]]:
+    def _plan(self) -> list[tuple[int, Any, Any, int]]:
         """Return every edit's case, with its index, its target and its sampling seed."""
         return [
             (index, case, target, 1000 * case.number + seed)
@@ -167,17 +202,12 @@ class Trial:
         ]
 
 
-def plain(_: Case, target: Scene) -> str:
-    """Return a prompt that says the scene and the species, and nothing else of the individual."""
-    return plain_caption(target)
-
-
 def over_processes(setting: Setting, work: Callable[[Trial], list[Row]], processes: int) -> list[Row]:
     """Return the rows of `work`, done by several processes of one thread each, with a part of the cases each.
 
     Two of one thread do more than one of two, whose threads meet after every operation.
     """
-    found = cases(setting.split, setting.individuals)
+    found = setting.ground.cases(setting.split, setting.individuals)
     processes = min(processes, max(1, len(found) // 2))  # "another's tail" wants two cases in every part
     parts = [found[first::processes] for first in range(processes)]
     if processes == 1:
@@ -188,7 +218,7 @@ def over_processes(setting: Setting, work: Callable[[Trial], list[Row]], process
     return [_joined(rows) for rows in zip(*by_part, strict=True)]
 
 
-def _part(setting: Setting, work: Callable[[Trial], list[Row]], part: Sequence[Case], quiet: bool) -> list[Row]:
+def _part(setting: Setting, work: Callable[[Trial], list[Row]], part: Sequence[Any], quiet: bool) -> list[Row]:
     return work(Trial.open(setting, part, quiet=quiet))
 
 

@@ -78,6 +78,38 @@ def plain_caption(scene: Scene) -> str:
     return _sentence([style, _article(noun), PLACE_WORDS[setting.place][0]])
 
 
+def full_caption(scene: Scene, words: dict[str, str], numbers: dict[str, float]) -> str:
+    """Return a scene's plain caption with all that is said of the animal: `words` by attribute, looks by `numbers`.
+
+    As many words of degree as there is room for stand behind the rest, the strongest ones first.
+    """
+    setting = scene.setting
+    style = "" if setting.style == "photo" else STYLE_WORDS[setting.style][0]
+    noun = _posed(f"{words['coat']} {scene.who.species}", POSE_WORDS[setting.pose][0])
+    phrases = []
+    for (name, value), (text, color, look, degrees) in _MARKINGS.items():
+        if words[name] == value:
+            strong = bin_of(numbers.get(look, 0.0)) if degrees else 0
+            size = " " + degrees[strong > 0] if degrees and strong else ""
+            phrases.append(" ".join(_an(text.format(size, words[color])).split()))
+    phrases.append(f"{words['iris']} eyes")
+    strongest = sorted(DEGREES, key=lambda look: -abs(numbers.get(look, 0.0)))
+    said = [look for look in strongest if look != "girth" and bin_of(numbers.get(look, 0.0))]
+    phrases += [DEGREES[look][numbers[look] > 0] for look in said]
+    while True:
+        looks = " and ".join(phrases)
+        parts = [
+            style,
+            _article(noun),
+            f"with {looks}" if looks else "",
+            _wearing(words),
+            PLACE_WORDS[setting.place][0],
+        ]
+        if len((text := _sentence(parts)).split()) <= _ROOM or not phrases:
+            return text
+        phrases.pop()
+
+
 def caption(scene: Scene, rng: random.Random) -> Caption:
     """Return a description in words chosen by `rng`: of some looks, mostly of the place, at times of sky and side."""
     who, setting = scene.who, scene.setting
@@ -91,7 +123,7 @@ def caption(scene: Scene, rng: random.Random) -> Caption:
     phrases = phrases[: rng.choice((0, 1, 1, 2, 2, 3, 4))]
     while True:
         looks = " and ".join(words for words, _, _ in phrases)
-        text = _sentence([style, _article(noun), f"with {looks}" if looks else "", _wearing(who, said), *place])
+        text = _sentence([style, _article(noun), f"with {looks}" if looks else "", _wearing(said), *place])
         if len(text.split()) <= _ROOM:
             break
         phrases.pop()
@@ -144,11 +176,11 @@ def _seen(who: Individual, words: dict[str, str]) -> dict[str, str]:
     return {name: word for name, word in words.items() if not hidden.get(name)}
 
 
-def _wearing(who: Individual, said: dict[str, str]) -> str:
-    if "wear" not in said:
+def _wearing(said: dict[str, str]) -> str:
+    if said.get("wear", "none") == "none":
         return ""
     thing = f"{said['wear_color']} {said['wear']}"
-    return f"wearing {thing}" if who.wear == "glasses" else f"wearing {_article(thing)}"
+    return f"wearing {thing}" if said["wear"].endswith("glasses") else f"wearing {_article(thing)}"
 
 
 def _phrases(who: Individual, rng: random.Random) -> list[_Phrase]:

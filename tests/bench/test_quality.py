@@ -13,10 +13,11 @@ import torch
 
 from bench.quality import compare, results, with_pools
 from bench.trials.cases import RIVALS, TARGETS, Case, cases
+from bench.trials.ground import CRITTERS_GROUND
 from bench.trials.keep import Keep
 from bench.trials.scoring import Scorer, Share, shares
 from bench.trials.studio import CRITTERS, Studio, Wish
-from bench.trials.trial import Row, Setting, Tails, Trial, over_processes, plain
+from bench.trials.trial import Row, Setting, Tails, Trial, over_processes
 from bench.trials.variants import read_variant
 from core.diffusion.backbone import load_backbone
 from core.models.parameters import EditParams, PersonalizeParams
@@ -91,11 +92,31 @@ def test_shares_are_means_over_individuals_with_an_interval() -> None:
 
 def test_tails_are_kept_at_the_wanted_steps(studio: Studio, case: Case) -> None:
     params = PersonalizeParams(steps=3)
-    [kept] = studio.tails([case.source], [0], params, at=(1, 3))
+    [kept] = studio.tails([CRITTERS_GROUND.subject(case)], [0], params, at=(1, 3))
     assert sorted(kept) == [1, 3]
-    [whole] = studio.tails([case.source], [0], params)
+    [whole] = studio.tails([CRITTERS_GROUND.subject(case)], [0], params)
     assert torch.equal(whole[3], kept[3])
     assert not torch.equal(kept[1], kept[3])
+
+
+def test_more_pictures_of_a_subject_show_it_in_other_scenes(case: Case) -> None:
+    one, several = CRITTERS_GROUND.subject(case), CRITTERS_GROUND.subject(case, 4)
+    assert [len(one), len(several)] == [1, 4]
+    assert torch.equal(one[0].image, several[0].image)
+    scenes = CRITTERS_GROUND.scenes(case, 4)
+    assert len(set(scenes)) == 4
+    assert {scene.who for scene in scenes} == {case.source.who}
+    assert scenes == CRITTERS_GROUND.scenes(case, 4)
+
+
+def test_a_tail_of_several_pictures_is_another_one_and_used_with_their_prompts(studio: Studio, case: Case) -> None:
+    trial = Trial(studio, Scorer(new_judge("a").eval()), [case], 1)
+    params = PersonalizeParams(steps=4)
+    one, four = (trial.learn(params, 0, pictures=count)[4] for count in (1, 4))
+    assert not torch.equal(one.rows[0], four.rows[0])  # type: ignore[arg-type]
+    assert len(four.prompts[0]) == 4
+    row = trial.run("four", EditParams(num_inference_steps=1, tail_mode="residual"), four)
+    assert len(row.marks[case.number]) == TARGETS
 
 
 def test_an_edit_without_a_tail_is_the_prompt_alone(studio: Studio) -> None:
@@ -110,7 +131,7 @@ def test_an_edit_without_a_tail_is_the_prompt_alone(studio: Studio) -> None:
 
 def test_a_trial_marks_every_edit_of_every_case(studio: Studio, case: Case) -> None:
     trial = Trial(studio, Scorer(new_judge("a").eval()), [case], 1)
-    row = trial.run("no tail", EditParams(num_inference_steps=1), trial.no_tails(), plain)
+    row = trial.run("no tail", EditParams(num_inference_steps=1), trial.no_tails())
     assert len(row.marks[case.number]) == TARGETS
     assert {"identity", "twin", "text", "pose", "leak pose"} <= set(row.shares)
     assert trial.truth().shares["identity"].mean >= 0
@@ -135,6 +156,9 @@ def test_a_line_names_a_recipe_with_changes_to_both_halves() -> None:
     assert variant.recipe.personalize.learning_rate == known["fast"].personalize.learning_rate
     with pytest.raises(SystemExit, match="no recipe has: step"):
         read_variant("fast step=7", known)
+    assert (variant.pictures, read_variant("fast pictures=4", known).pictures) == (1, 4)
+    with pytest.raises(SystemExit, match="pictures are 1 to 16"):
+        read_variant("fast pictures=17", known)
     with pytest.raises(SystemExit, match="there is no recipe 'slow'"):
         read_variant("slow", known)
 

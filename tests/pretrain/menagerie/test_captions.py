@@ -7,9 +7,9 @@ import random
 import pytest
 
 from pretrain.captions.caption import PLACE_WORDS, SPECIES_WORDS, STYLE_WORDS, Caption
-from pretrain.menagerie.captions import ATTRIBUTES, MAX_TOKENS, POSE_WORDS, caption, plain_caption
+from pretrain.menagerie.captions import ATTRIBUTES, MAX_TOKENS, POSE_WORDS, caption, full_caption, plain_caption
 from pretrain.menagerie.colors import named
-from pretrain.menagerie.individual import words_of
+from pretrain.menagerie.individual import random_individual, words_of
 from pretrain.menagerie.kinds import kinds
 from pretrain.menagerie.looks import DEGREES, LOOKS, bin_of
 from pretrain.menagerie.scenes import SPLITS, Scene, random_scene, usual_setting
@@ -100,3 +100,21 @@ def test_the_plain_form_is_that_of_the_first_world(pose: str, place: str, style:
 def test_the_same_scene_and_seed_give_the_same_words() -> None:
     assert caption(SCENES[3], random.Random(1)) == caption(SCENES[3], random.Random(1))
     assert Caption("", {}).degrees == {}
+
+
+def test_a_full_caption_says_all_words_and_the_strongest_degrees() -> None:
+    scene = Scene(random_individual(random.Random(3)), usual_setting("sitting", "beach"))
+    words = {
+        "coat": "gray", "second": "white", "third": "black", "iris": "green", "face": "mask", "front": "plain",
+        "back": "stripes", "socks": "no", "tip": "no", "ears": "no", "wear": "bow tie", "wear_color": "red",
+    }  # fmt: skip
+    numbers = {"mask_size": 0.9, "ear_length": -0.9, "leg_length": 0.7, "girth": 0.9, "neck_length": 0.1}
+    text = full_caption(scene, words, numbers)
+    said = ("a sitting gray", "a large white mask", "black stripes", "green eyes", "a red bow tie")
+    assert [part for part in said if part not in text] == []
+    assert text.index("short ears") < text.index("long legs")
+    assert "neck" not in text
+    everything = full_caption(scene, words, dict.fromkeys(DEGREES, 0.9))
+    assert len(everything.split()) <= MAX_TOKENS - 7
+    assert "on the beach" in everything
+    assert "wearing" not in full_caption(scene, words | {"wear": "none"}, {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,10 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
+from bench.quality import compare, show_slopes
+from bench.trials.trial import Setting, over_processes
+from bench.trials.variants import read_variant
+from core.models.recipes import recipes_for
 from pretrain import stages
 from pretrain.captions.tokenizer import train_tokenizer
 from pretrain.drawing.pictures import draw_pictures, open_pictures
@@ -118,3 +123,16 @@ def test_the_judge_lies_in_the_exported_folder(options: Namespace) -> None:
     assert (options.out / "judges" / "judge_b.safetensors").stat().st_size < 10_000_000
     save_judge(judge_b(), options.work / "again.safetensors")
     assert (options.work / "again.safetensors").exists()
+
+
+def test_the_quality_bench_runs_on_what_is_exported(options: Namespace, capsys: pytest.CaptureFixture[str]) -> None:
+    variant = read_variant("paper steps=1 num_inference_steps=1 pictures=2", recipes_for(options.out))
+    work = partial(compare, variants=[variant], scales=[], training_seeds=1, references=True)
+    rows = over_processes(Setting(options.out, "development", "b", 2, 1, None, "menagerie"), work, 1)
+    ways = [row.way for row in rows]
+    assert ways[:4] == [
+        "no tail", "its looks in the prompt", "the truth through the VAE", "the truth in another scene",
+    ]  # fmt: skip
+    assert {"identity", "alike", "precision", "text", "leak place"} <= set(rows[0].shares)
+    show_slopes(rows)
+    assert "ear_length" in capsys.readouterr().out
