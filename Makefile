@@ -39,12 +39,12 @@ chart: venv
 venv:
 	@sh scripts/install.sh
 
-# Two wheels: tailor, and tailor-critters with the embedded model. Made from nothing, as setuptools keeps what was deleted.
+# Three wheels: tailor, its client, and tailor-critters with the embedded model. Made from nothing, as setuptools keeps what was deleted.
 dist: venv
-	rm -rf build models/build dist
-	.venv/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist . ./models
+	rm -rf build models/build client/build dist
+	.venv/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist . ./client ./models
 	@ls -l dist
 
 clean:
-	rm -rf build models/build dist demo demo.png *.egg-info models/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf build models/build client/build dist demo demo.png *.egg-info models/*.egg-info client/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

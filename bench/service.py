@@ -18,11 +18,11 @@ import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench.report import Spread, new_figure, percentile, require_plots, save_figure, show, write
-from cli.client import Job, TailorClient
 from cli.demo import SOURCE_PROMPT
 from cli.parts import demo_picture
 from cli.up import Stack, UpOptions, locked
-from core.jobs.records import JobStatus
+from tailor_client import Job, Tailor
+from tailor_client.answers import JobStatus
 
 READY_S = 180
 PERSONALIZE_STEPS = 5000  # the most that a server takes: those that load the worker must not end by themselves
@@ -43,7 +43,7 @@ class Latency:
 
 
 @contextmanager
-def served(data: Path) -> Iterator[tuple[TailorClient, psutil.Process]]:
+def served(data: Path) -> Iterator[tuple[Tailor, psutil.Process]]:
     """Run a server for as long as the block; yields a client and the worker's process."""
     with locked(data, print) as lock:
         stack = Stack(UpOptions(data, port=0), lock, print, lambda _name, _line: None)
@@ -52,13 +52,13 @@ def served(data: Path) -> Iterator[tuple[TailorClient, psutil.Process]]:
             threading.Thread(target=stack.supervisor.run, daemon=True).start()
             if not stack.wait_until_ready(time.monotonic() + READY_S):
                 raise SystemExit(f"the server was not ready in {READY_S} s")
-            with TailorClient(stack.url) as client:
+            with Tailor(stack.url) as client:
                 yield client, psutil.Process(stack.supervisor.pids["worker-1"])
         finally:
             stack.stop()
 
 
-def ended(client: TailorClient, job: Job) -> Job:
+def ended(client: Tailor, job: Job) -> Job:
     """Wait for a job's end; SystemExit when it did not succeed."""
     while not (job := client.job(job.id, wait_s=30)).status.ended:
         pass
@@ -67,7 +67,7 @@ def ended(client: TailorClient, job: Job) -> Job:
     return job
 
 
-def edit_seconds(client: TailorClient, tail_id: str, count: int) -> list[float]:
+def edit_seconds(client: Tailor, tail_id: str, count: int) -> list[float]:
     """Send so many edits one after the other; return how long each took."""
     times = []
     for seed in range(count):
@@ -77,7 +77,7 @@ def edit_seconds(client: TailorClient, tail_id: str, count: int) -> list[float]:
     return times
 
 
-def model_seconds(client: TailorClient) -> float:
+def model_seconds(client: Tailor) -> float:
     """Return the seconds that the workers have spent in model calls so far."""
     found = 0.0
     for family in text_string_to_metric_families(client.metrics()):
@@ -93,17 +93,15 @@ def wait_for(happened: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
-def wait_for_running(client: TailorClient, jobs: Sequence[str], count: int) -> None:
+def wait_for_running(client: Tailor, jobs: Sequence[str], count: int) -> None:
     """Wait until so many of the jobs run."""
     wait_for(lambda: sum(client.job(job).status is JobStatus.RUNNING for job in jobs) >= count)
 
 
 @contextmanager
-def load(client: TailorClient, count: int) -> Iterator[list[str]]:
+def load(client: Tailor, count: int) -> Iterator[list[str]]:
     """Let so many personalizations run or wait for as long as the block; yields their ids."""
-    jobs = [
-        client.personalize([demo_picture()], [SOURCE_PROMPT], steps=PERSONALIZE_STEPS, seed=n).id for n in range(count)
-    ]
+    jobs = [client.personalize(demo_picture(), SOURCE_PROMPT, steps=PERSONALIZE_STEPS, seed=n).id for n in range(count)]
     try:
         yield jobs
     finally:
@@ -113,7 +111,7 @@ def load(client: TailorClient, count: int) -> Iterator[list[str]]:
 
 
 def measure(
-    client: TailorClient, worker: psutil.Process, tail_id: str, *, loads: Sequence[int], slots: int, edits: int
+    client: Tailor, worker: psutil.Process, tail_id: str, *, loads: Sequence[int], slots: int, edits: int
 ) -> list[Latency]:
     """Return the latency of edits at each load; the idle one is measured first and last."""
     idle = edit_seconds(client, tail_id, edits)
@@ -137,7 +135,7 @@ def measure(
     ]  # fmt: skip
 
 
-def model_share(client: TailorClient, seconds: float = 30) -> float:
+def model_share(client: Tailor, seconds: float = 30) -> float:
     """Return the share of the wall time that the worker spends in model calls, over about so many seconds.
 
     Both ends are moments at which the worker has just told its figures.
@@ -148,7 +146,7 @@ def model_share(client: TailorClient, seconds: float = 30) -> float:
     return (last - first) / (end - began)
 
 
-def _next_figure(client: TailorClient) -> tuple[float, float]:
+def _next_figure(client: Tailor) -> tuple[float, float]:
     before = model_seconds(client)
     while (now := model_seconds(client)) == before:
         time.sleep(0.02)
@@ -179,7 +177,7 @@ def main() -> None:
     options = parser.parse_args()
     require_plots()
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as (client, worker):
-        tail_id = ended(client, client.personalize([demo_picture()], [SOURCE_PROMPT], steps=20, seed=1)).tail_id
+        tail_id = ended(client, client.personalize(demo_picture(), SOURCE_PROMPT, steps=20, seed=1)).tail_id
         edit_seconds(client, tail_id, 2)  # warm
         rows = measure(client, worker, tail_id, loads=options.loads, slots=options.slots, edits=options.edits)
     cells = [

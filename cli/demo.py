@@ -17,12 +17,12 @@ from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
-from cli.client import ClientError, Job, TailorClient
 from cli.contact_sheet import Tile, contact_sheet
 from cli.parts import demo_picture, require_worker
 from cli.progress import JobProgress
 from cli.up import Stack, UpError, UpOptions, locked
-from core.jobs.records import JobStatus
+from tailor_client import Job, JobFailedError, Tailor
+from tailor_client.answers import JobStatus
 
 SOURCE_PROMPT = "a standing dog on the grass"  # what it says of the scene the tail need not learn
 # Other poses, other places, styles, and all three at once.
@@ -53,11 +53,11 @@ class Demo:
     times: dict[str, float] = field(default_factory=dict)
 
     def run(self) -> None:
-        """Run all stages and say what was seen. Raises UpError or ClientError."""
+        """Run all stages and say what was seen. Raises UpError or tailor_client's errors."""
         with locked(self.folder, self._say) as lock, self._stage("all"):
             with self._stage("start Redis, a worker and the API"):
                 stack = self._start(lock)
-            with _stopped_after(stack), TailorClient(stack.url) as client:
+            with _stopped_after(stack), Tailor(stack.url) as client:
                 with self._stage("load the model"):
                     self._wait_until_ready(stack)
                 self._make(client)
@@ -80,9 +80,9 @@ class Demo:
         if not stack.wait_until_ready(deadline):
             raise UpError(f"the server was not ready in {READY_TIMEOUT_S} s; its logs are in {self.folder / 'logs'}")
 
-    def _make(self, client: TailorClient) -> None:
+    def _make(self, client: Tailor) -> None:
         with self._stage("personalize"):
-            learned = client.personalize([self.picture], [SOURCE_PROMPT], seed=SEED)
+            learned = client.personalize(self.picture, SOURCE_PROMPT, seed=SEED)
             self._follow(client, {learned.id: f'personalize "{SOURCE_PROMPT}"'})
         with self._stage(f"{len(EDITS)} edits, sent at once"):
             sent = {client.edit(learned.tail_id, prompt, seed=SEED).id: prompt for prompt in EDITS}
@@ -96,17 +96,17 @@ class Demo:
         )
         self._say("the same with curl:\n" + curl_commands(client.url, self.picture, learned, edits[0]))
 
-    def _batches(self, client: TailorClient, expected_rows: int) -> tuple[float, float]:
+    def _batches(self, client: Tailor, expected_rows: int) -> tuple[float, float]:
         deadline = time.monotonic() + BEAT_S
         while (seen := edit_batches(client.metrics()))[0] < expected_rows and time.monotonic() < deadline:
             time.sleep(0.2)
         return seen
 
-    def _follow(self, client: TailorClient, jobs: dict[str, str]) -> list[Job]:
+    def _follow(self, client: Tailor, jobs: dict[str, str]) -> list[Job]:
         ended = JobProgress(self.console).follow(client, jobs)
         for job in ended:
             if job.status != JobStatus.SUCCEEDED:
-                raise ClientError(job.failure)
+                raise JobFailedError(job)
         return ended
 
     @contextmanager
@@ -127,7 +127,7 @@ class Demo:
 def run_demo(folder: Path, out: Path) -> None:
     """Run the demo with its server's data in `folder`, and write the contact sheet to `out`.
 
-    Raises UpError, MissingPartError or ClientError.
+    Raises UpError, MissingPartError or tailor_client's errors.
     """
     require_worker()
     picture = demo_picture()
@@ -161,7 +161,7 @@ def curl_commands(url: str, picture: Path, learned: Job, edited: Job) -> str:
     )
 
 
-def _picture(client: TailorClient, job: Job) -> Image.Image:
+def _picture(client: Tailor, job: Job) -> Image.Image:
     return Image.open(io.BytesIO(client.download(job.results[0].url)))
 
 

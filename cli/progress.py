@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from cli.client import Job, TailorClient
-from core.jobs.records import JobStatus
+from tailor_client import Job, Tailor
+from tailor_client.answers import JobStatus
 
 
 class JobProgress:
@@ -17,20 +17,20 @@ class JobProgress:
         self._progress = Progress(*columns, TextColumn("{task.fields[state]}"), console=console)
         self._tasks: dict[str, TaskID] = {}
 
-    def follow(self, client: TailorClient, jobs: dict[str, str]) -> list[Job]:
+    def follow(self, client: Tailor, jobs: dict[str, str]) -> list[Job]:
         """Show bars until all jobs have ended and return them; `jobs` maps ids to what the bars are called."""
         with self._progress:
             for job_id, name in jobs.items():
                 self._tasks[job_id] = self._progress.add_task(name, total=None, state="")
             return [self._follow_one(client, job_id) for job_id in jobs]
 
-    def _follow_one(self, client: TailorClient, job_id: str) -> Job:
+    def _follow_one(self, client: Tailor, job_id: str) -> Job:
         for job in client.watch(job_id):
             self._show(job)
             self._show_others(client, job_id)
         return job
 
-    def _show_others(self, client: TailorClient, followed: str) -> None:
+    def _show_others(self, client: Tailor, followed: str) -> None:
         for job_id in self._tasks:
             if job_id != followed:
                 self._show(client.job(job_id))

@@ -6,7 +6,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from cli.client import Job, TailorClient
+from tailor_client import Job, Tailor
 
 
 class FolderError(Exception):
@@ -23,14 +23,14 @@ def writable(folder: Path) -> Path:
         raise FolderError(f"can't write to {folder}: {error.strerror or error}") from None
 
 
-def save_results(client: TailorClient, job: Job, folder: Path) -> list[Path]:
+def save_results(client: Tailor, job: Job, folder: Path) -> list[Path]:
     """Save what a job has made and its receipt, named after the job or the tail; return the files.
 
     An edit's pictures are PNGs; a tail is a safetensors file. Raises FolderError when they can't be written after all.
     """
-    made = [(folder / f"{job.id}_{result.index}.png", client.download(result.url)) for result in job.results]
+    made = [(folder / f"{job.id}_{result.index}.png", client.download(result)) for result in job.results]
     if job.grid:
-        made.append((folder / f"{job.id}_grid.png", client.download(job.grid.url)))
+        made.append((folder / f"{job.id}_grid.png", client.download(job.grid)))
     if job.kind == "personalize":
         made.append((folder / f"{job.tail_id}.safetensors", client.tail_file(job.tail_id)))
     made.append((folder / f"{job.id}.json", (json.dumps(job.receipt, indent=2) + "\n").encode()))

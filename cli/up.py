@@ -20,7 +20,6 @@ from typing import IO
 
 from pydantic import ValidationError
 
-from cli.client import TailorClient
 from cli.embedded import EmbeddedRedis
 from cli.logs import LogFollower
 from cli.machine.gpus import usable_gpus
@@ -31,6 +30,8 @@ from cli.supervisor import Service, Supervisor
 from core.config import Settings
 from core.cpus import usable_cpus
 from core.shipped import CODE
+from tailor_client import Tailor, TailorError
+from tailor_client.retries import NEVER
 
 SERVER_FILE = "server.json"
 ORPHANS_S = 90  # longer than all services together are given to end
@@ -106,9 +107,9 @@ class Stack:
 
         `deadline` is a time of the monotonic clock.
         """
-        with TailorClient(self.url) as client:
+        with Tailor(self.url, retries=NEVER) as client:
             while not self.supervisor.stopping and time.monotonic() < deadline:
-                if client.is_ready():
+                if _is_ready(client):
                     return True
                 time.sleep(0.5)
         return False
@@ -243,6 +244,15 @@ def run_until_stopped(options: UpOptions, say: Say, show_log: Callable[[str, str
             say("ending: the API, the workers (they save their jobs), Redis")
         finally:
             stack.stop()
+
+
+def _is_ready(client: Tailor) -> bool:
+    """Tell whether jobs can be sent and will be worked on."""
+    try:
+        report = client.readiness()
+    except TailorError:
+        return False
+    return bool(report["ready"]) and report.get("workers", 1) != 0 and bool(report.get("models"))
 
 
 def _announce(stack: Stack, say: Say) -> None:

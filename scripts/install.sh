@@ -28,7 +28,7 @@ find_python() {
 
 # What an installation depends on: a moved checkout has a broken environment, since its scripts hold absolute paths.
 wanted() {
-    { pwd; cat pyproject.toml constraints.txt scripts/install.sh; echo "${TORCH_INDEX:-}"; } | cksum
+    { pwd; cat pyproject.toml client/pyproject.toml constraints.txt scripts/install.sh; echo "${TORCH_INDEX:-}"; } | cksum
 }
 
 if [ -f "$stamp" ] && is_supported $venv/bin/python && [ "$(cat "$stamp")" = "$(wanted)" ]; then
@@ -51,6 +51,6 @@ fi
 # torch first and by itself: a build from TORCH_INDEX (2.13.0+cpu) goes before PyPI's and the rest then leaves it alone.
 $venv/bin/python -m pip install --quiet -c constraints.txt torch==2.13.0 ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} ||
     fail "pip could not install torch (see above)"
-$venv/bin/python -m pip install --quiet -c constraints.txt -e '.[worker,embedded,dev]' ||
+$venv/bin/python -m pip install --quiet -c constraints.txt -e ./client -e '.[worker,embedded,dev]' ||
     fail "pip could not install the dependencies (see above)"
 wanted >"$stamp"

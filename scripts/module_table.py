@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-PACKAGES = ("core", "worker", "api", "cli", "bench", "pretrain")
+PACKAGES = ("core", "worker", "api", "cli", "client/tailor_client", "bench", "pretrain")
 HEAD = """# Every module in one line
 
 Written by `python scripts/module_table.py` from the first line of each module; a test compares. Where to begin, and the

@@ -6,4 +6,5 @@ from pathlib import Path
 
 project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
 extras = [requirement for name in sys.argv[1:] for requirement in project["optional-dependencies"][name]]
-sys.stdout.write("\n".join(project["dependencies"] + extras) + "\n")
+others = [one for one in project["dependencies"] + extras if not one.startswith("tailor-client")]  # our own, as a wheel
+sys.stdout.write("\n".join(others) + "\n")

@@ -6,19 +6,21 @@ from pathlib import Path
 
 import typer
 
+from tailor_client.pictures import is_url
 
-def pictures_and_prompts(words: list[str], prompts: list[str]) -> tuple[list[Path], list[str]]:
+
+def pictures_and_prompts(words: list[str], prompts: list[str]) -> tuple[list[Path | str], list[str]]:
     """Return what `tailor personalize` is given: without --prompt the last word is the prompt."""
     if not prompts:
         *words, last = words
         prompts = [last]
-        if Path(last).is_file():
-            raise typer.BadParameter(f"the last word must be the prompt, what the pictures show; {last!r} is a file")
+        if is_url(last) or Path(last).is_file():
+            raise typer.BadParameter(f"the last word must be the prompt, what the pictures show; {last!r} is a picture")
     for word in words:
-        if not Path(word).is_file():
+        if not is_url(word) and not Path(word).is_file():
             raise typer.BadParameter(f"there is no picture {word!r}")
     if not words or len(prompts) not in (1, len(words)):
         raise typer.BadParameter(
             f"{len(prompts)} prompts are given for {len(words)} pictures; give one for all, or one for each"
         )
-    return [Path(word) for word in words], prompts
+    return [word if is_url(word) else Path(word) for word in words], prompts

@@ -1,3 +1,3 @@
-from tests.api.conftest import api, services, settings, worker
+from tests.api.conftest import api, services, settings, worker, working
 
-__all__ = ["api", "services", "settings", "worker"]
+__all__ = ["api", "services", "settings", "worker", "working"]

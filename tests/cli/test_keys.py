@@ -10,10 +10,10 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from cli.client import TailorClient
 from cli.main import app
 from core.config import Settings
 from core.services import Services
+from tailor_client import Tailor
 from tests.api.serving import api_server, picture
 
 
@@ -79,7 +79,7 @@ def test_a_key_is_not_sent_to_whoever_serves_a_signed_url() -> None:
         seen.append(request)
         return httpx.Response(200, json=[])
 
-    with TailorClient("http://tailor.test", key="tailor_key", transport=httpx.MockTransport(serve)) as client:
+    with Tailor("http://tailor.test", key="tailor_key", transport=httpx.MockTransport(serve)) as client:
         client.models()
         client.download("https://s3.test/picture?signature=x")
         client.download("http://tailor.test/files/picture?signature=x")

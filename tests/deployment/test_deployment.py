@@ -188,7 +188,9 @@ def test_every_dependency_is_pinned_within_what_pyproject_asks() -> None:
     pins = dict(line.split("==") for line in text("constraints.txt").splitlines() if not line.startswith("#"))
     project = tomllib.loads(text("pyproject.toml"))["project"]
     asked = [*project["dependencies"], *(r for extra in project["optional-dependencies"].values() for r in extra)]
-    for requirement in map(Requirement, asked):
+    client = tomllib.loads(text("client/pyproject.toml"))["project"]
+    pins["tailor-client"] = client["version"]
+    for requirement in map(Requirement, [*asked, *client["dependencies"]]):
         assert requirement.specifier.contains(pins[requirement.name.lower().replace("_", "-")]), requirement
     assert "torch==2.13.0" in text("Dockerfile.worker")
     assert pins["torch"] == "2.13.0"

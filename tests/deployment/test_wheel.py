@@ -29,22 +29,24 @@ LEFT_BEHIND = {"models/critters/judges/judge_a.safetensors", "models/critters/ju
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """What `make dist` makes, from the files that git knows."""
     folder = tmp_path_factory.mktemp("dist")
-    for name in _tracked("pyproject.toml", "README.md", "LICENSE", "NOTICE", *BESIDE_MODULES, "models", "samples"):
+    for name in _tracked(
+        "pyproject.toml", "README.md", "LICENSE", "NOTICE", *BESIDE_MODULES, "client", "models", "samples"
+    ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(REPOSITORY / name, folder / name)
-    _run(folder, "pip", "wheel", "--no-deps", "--wheel-dir", "dist", ".", "./models")
+    _run(folder, "pip", "wheel", "--no-deps", "--wheel-dir", "dist", ".", "./client", "./models")
     return sorted((folder / "dist").glob("*.whl"))
 
 
 @pytest.fixture(scope="module")
 def installed(wheels: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The `tailor` of an environment with both wheels and what they need."""
+    """The `tailor` of an environment with all wheels and what they need."""
     return _environment(tmp_path_factory.mktemp("installed"), wheels)
 
 
 @pytest.fixture(scope="module")
 def bare(wheels: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The `tailor` of an environment with nothing but its own wheel and what that needs."""
+    """The `tailor` of an environment without the wheel of the model."""
     return _environment(tmp_path_factory.mktemp("bare"), [wheel for wheel in wheels if "critters" not in wheel.name])
 
 
@@ -99,11 +101,12 @@ def test_the_wheels_hold_every_file_that_stands_beside_the_modules(wheels: list[
     held = {name for wheel in wheels for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
 
     code = set(_tracked(*BESIDE_MODULES))
+    client = {name.removeprefix("client/") for name in _tracked("client/tailor_client")}
     model = {
         name.replace("models/critters/", "tailor_critters/model/")
         for name in set(_tracked("models/critters")) - LEFT_BEHIND
     }
-    assert held == code | model | {"tailor_critters/samples/dog.png"}
+    assert held == code | client | model | {"tailor_critters/samples/dog.png"}
 
 
 def test_an_installation_outside_of_the_checkout_runs_everything(installed: Path, tmp_path: Path) -> None:
