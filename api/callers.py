@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import structlog
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from fastapi import Path as PathParameter
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
@@ -18,6 +18,7 @@ from core.access.keys import SCOPES, ApiKey, Scope
 from core.errors import MissingScopeError, NotFoundError
 from core.jobs.ids import is_job_id, is_tail_id, job_of
 from core.jobs.records import DEFAULT_OWNER
+from core.storage.signing import verify_path
 
 BEARER = HTTPBearer(
     auto_error=False,
@@ -100,5 +101,21 @@ async def _is_own(job_id: str, caller: Caller, owners: Owners) -> bool:
         return False
 
 
+async def followed_job_id(
+    job_id: Annotated[str, PathParameter(examples=["job_0123456789abcdef01234567"])],
+    sent: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)],
+    request: Request,
+    expires: Annotated[str, Query(description="of a signed URL")] = "",
+    signature: Annotated[str, Query(description="of a signed URL: it stands for the key")] = "",
+) -> str:
+    """Return the id of a job whose events the caller may follow: its own, or one that a signed URL names."""
+    if signature:
+        verify_path(state_of(request).services.secret, f"/jobs/{job_id}/events", expires, signature)
+        return job_id
+    caller = await may("read")(await caller_of(request, sent), request)
+    return await own_job_id(job_id, caller, request)
+
+
 JobId = Annotated[str, Depends(own_job_id)]
+FollowedJobId = Annotated[str, Depends(followed_job_id)]
 TailId = Annotated[str, Depends(own_tail_id)]

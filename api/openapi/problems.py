@@ -57,6 +57,7 @@ _EXAMPLES: dict[type[TailorError], TailorError] = {
     for example in (
         MalformedRequestError("the body is not JSON: Expecting value: line 1 column 1 (char 0)"),
         errors.UnauthorizedError("this needs an API key, as the header Authorization: Bearer tailor_…"),
+        errors.ForbiddenError("expires lies in the past: ask for a fresh URL"),
         CrossSiteError("a page of another origin sent this; TAILOR_CORS_ORIGINS can name those that may"),
         errors.MissingScopeError("this needs a key with the scope 'submit'", scope="submit"),
         errors.NotFoundError("there is no job job_0123456789abcdef01234567", id="job_0123456789abcdef01234567"),
@@ -120,6 +121,7 @@ WITH_BODY = (
 OF_ONE = (errors.NotFoundError, errors.GoneError)
 # What routes say of themselves
 WITH_PICTURE = (errors.InvalidPictureError,)
+SIGNED = (errors.ForbiddenError,)
 NEW_JOB = (
     errors.PromptTooLongError,
     errors.WrongModelError,

@@ -7,8 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from starlette.responses import StreamingResponse
 
-from api.callers import JobId, may
+from api.callers import FollowedJobId, JobId, may
 from api.openapi.headers import headers
+from api.openapi.problems import SIGNED, may_answer
 from api.routes.answers import Inline, shown
 from api.state import State, Use
 from api.views.deletions import DeletionView, deletion_view
@@ -66,7 +67,6 @@ def cancel_job(job_id: JobId, services: Use, request: Request, purge: Purge = Fa
 
 @router.get(
     "/{job_id}/events",
-    dependencies=[Depends(may("read"))],
     response_class=StreamingResponse,
     responses={
         200: {
@@ -74,9 +74,12 @@ def cancel_job(job_id: JobId, services: Use, request: Request, purge: Purge = Fa
             "description": "`snapshot`, `status`, `progress` and `preview` events, each with a JSON object",
         },
         204: {"description": "the last event was the job's end: there is nothing more"},
+        **may_answer(*SIGNED),
     },
 )
-async def job_events(job_id: JobId, state: State, request: Request, last_event_id: LastEventId = None) -> Response:
+async def job_events(
+    job_id: FollowedJobId, state: State, request: Request, last_event_id: LastEventId = None
+) -> Response:
     """Stream a job's events from its beginning, or from `Last-Event-ID` on, until it ends."""
     await state.threads.reading.run(state.services.jobs.spec, job_id)
     if await resumes_after_the_end(state, job_id, last_event_id):

@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, Field
 
 from api.callers import may
+from api.openapi.problems import may_answer
 from api.state import Use
+from core.errors import InvalidInputError, ModelNotReadyError
+from core.limits import named_limit
 from core.models.info import ModelInfo
 
 router = APIRouter(tags=["models"])
+
+
+class TokenCount(BaseModel):
+    """How many of a model's tokens a text takes."""
+
+    model: str
+    tokens: int = Field(description="with the two markers: a prompt may have sequence_length - positions of them")
 
 
 @router.get("/models", dependencies=[Depends(may("read"))])
 def read_models(services: Use) -> list[ModelInfo]:
     """Return the models that can be used now, the default one first, with their recipes."""
     return services.registry.models()
+
+
+@router.get("/models/{name}/tokens", dependencies=[Depends(may("read"))], responses=may_answer(ModelNotReadyError))
+def count_tokens(
+    name: str, services: Use, text: Annotated[str, Query(description="a prompt, as long as one may be")]
+) -> TokenCount:
+    """Count a prompt's tokens as the model does, so that one knows before one sends it whether it fits."""
+    most = named_limit(services.settings, "max_prompt_chars")
+    if len(text) > most["limit"]:
+        raise InvalidInputError("text", f"text has {len(text)} characters, over the limit of {most['limit']}", **most)
+    info = services.registry.get(name)
+    return TokenCount(model=info.name, tokens=services.registry.count_tokens(info, text))

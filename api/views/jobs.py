@@ -13,6 +13,7 @@ from api.views.links import Links
 from core.jobs.keeping.terms import expires_at
 from core.jobs.records import JobEnd, JobKind, JobSpec, JobState, JobStatus, PreviewRecord, Problem
 from core.models.parameters import TailUse
+from core.models.sweeps import Sweep
 
 MAX_RETRY_AFTER_S = 5
 
@@ -49,6 +50,7 @@ class JobView(BaseModel):
     pictures: int | None = Field(None, description="how many a personalization learns from")
     prompts: list[str] | None = Field(None, description="one a picture, where they are not all the same")
     seed: int
+    sweep: Sweep | None = Field(None, description="of an edit: a picture for each combination of these values")
     labels: dict[str, str] = Field({}, examples=[{"name": "Rex"}])
     parameters: dict[str, Any] = Field(description="all parameters, those of the recipe included")
     attempt: int = 0
@@ -60,6 +62,7 @@ class JobView(BaseModel):
     eta_s: float | None = Field(None, description="seconds until it ends, as far as anybody knows; null: nobody does")
     preview: PreviewRecord | None = Field(None, description="the newest one while it runs, if `previews` asked for it")
     waiting_for: str | None = Field(None, description="what it waits for besides its turn, if anything")
+    events_url: str | None = Field(None, description="signed; its events, without any header; null once it has ended")
     created_at: datetime
     ended_at: datetime | None = None
     expires_at: datetime | None = Field(None, description="when it is deleted by itself; null: never, or not ended yet")
@@ -78,13 +81,14 @@ def job_view(state: JobState, links: Links) -> JobView:
     parameters = spec.personalize or spec.edit
     return JobView(
         **spec.model_dump(
-            include={"id", "kind", "tail_id", "tails", "model", "prompt", "seed", "labels", "created_at"}
+            include={"id", "kind", "tail_id", "tails", "model", "prompt", "seed", "sweep", "labels", "created_at"}
         ),
         **live.model_dump(include={"attempt", "step", "steps", "loss"}),
         pictures=len(spec.pictures) if spec.kind == "personalize" else None,
         prompts=list(spec.source_prompts) if len(set(spec.source_prompts)) > 1 else None,
         status=state.status,
         waiting_for=state.waiting_for,
+        events_url=None if end else links.to_events(spec.id),
         parameters=parameters.model_dump() if parameters else {},
         progress=_progress(state),
         queue_position=None if end else live.position,

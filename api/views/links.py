@@ -10,6 +10,7 @@ from fastapi import Request
 from api.access.hosts import base_url
 from core.clock import utc_now
 from core.services import Services
+from core.storage.signing import sign_path
 
 
 @dataclass(frozen=True)
@@ -31,3 +32,8 @@ class Links:
         ttl = self.services.settings.url_ttl_s
         url = self.services.storage.url(key, expires_s=ttl, filename=filename, content_type=content_type)
         return self.base_url + url if url.startswith("/") else url
+
+    def to_events(self, job_id: str) -> str:
+        """Return a URL of a job's events that needs no header: a browser's EventSource sends none."""
+        ttl = self.services.settings.url_ttl_s
+        return self.base_url + sign_path(self.services.secret, f"/jobs/{job_id}/events", expires_s=ttl)

@@ -23,6 +23,9 @@ class TailView(BaseModel):
     pictures: int = Field(description="how many it is learned from; 0 of one that came as a file")
     imported: bool = Field(False, description="whether it was not learned here but came as a file")
     labels: dict[str, str] = Field({}, examples=[{"name": "Rex"}])
+    source_url: str | None = Field(
+        None, description="signed; the (first) picture as the model sees it, a PNG; null of a tail that came as a file"
+    )
     positions: int | None = Field(None, description="n, the vectors of the tail")
     created_at: datetime
     sha256: str | None = None
@@ -42,6 +45,7 @@ def tail_view(spec: JobSpec, end: JobEnd | None, status: JobStatus, labels: dict
         imported=spec.imported is not None,
         labels=labels,
         expires_at=expires_at(spec, end),
+        source_url=links.to(spec.picture_key, f"{spec.tail_id}-source.png", "image/png") if spec.picture_key else None,
         positions=spec.positions,
     )
     if end is None or end.tail_key is None:

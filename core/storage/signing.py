@@ -1,4 +1,4 @@
-"""Signed, expiring paths on the API for stores that can't sign URLs themselves."""
+"""Signed, expiring paths on the API: files of stores that can't sign URLs themselves, and events."""
 
 from __future__ import annotations
 
@@ -26,6 +26,20 @@ def verify(secret: bytes, key: str, query: Mapping[str, str], *, now: float | No
     expected = _signature(secret, key, expires, query.get("type", ""), query.get("name", ""))
     if not hmac.compare_digest(expected.encode(), query.get("signature", "").encode(errors="replace")):
         raise ForbiddenError("signature is wrong for this file")
+    if int(expires) <= (time.time() if now is None else now):
+        raise ForbiddenError("expires lies in the past: ask for a fresh URL")
+
+
+def sign_path(secret: bytes, path: str, *, expires_s: int, now: float | None = None) -> str:
+    """Return `path?expires=…&signature=…`: whoever has it may GET that path of the API without a key until then."""
+    expires = str(int(time.time() if now is None else now) + expires_s)
+    return f"{path}?{urlencode({'expires': expires, 'signature': _signature(secret, path, expires)})}"
+
+
+def verify_path(secret: bytes, path: str, expires: str, signature: str, *, now: float | None = None) -> None:
+    """Raise ForbiddenError unless `sign_path` gave these for `path` and they have not expired."""
+    if not hmac.compare_digest(_signature(secret, path, expires).encode(), signature.encode(errors="replace")):
+        raise ForbiddenError("signature is wrong for this path")
     if int(expires) <= (time.time() if now is None else now):
         raise ForbiddenError("expires lies in the past: ask for a fresh URL")
 

@@ -1,0 +1,1 @@
+"""The playground: the page at `/`, and the files that it loads."""
