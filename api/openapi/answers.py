@@ -14,6 +14,7 @@ from api.views.deliveries import AttemptView, DeliveryList, DeliveryView, Secret
 from api.views.jobs import ErrorView, JobView, ResultView
 from api.views.limits import limits_view
 from api.views.lists import JobList, TailList
+from api.views.models import TokenCount
 from api.views.tails import TailView
 from core.config import Settings
 from core.jobs.ids import job_of
@@ -32,6 +33,7 @@ _COMMON: dict[str, Any] = {"tail_id": TAIL, "model": "critters", "seed": 7, "cre
 _QUEUED = JobView(
     **_COMMON, id=_PERSONALIZATION, kind="personalize", status=JobStatus.QUEUED, prompt="a standing dog", pictures=1,
     parameters=FAST.personalize.model_dump(), progress=0, queue_position=2,
+    events_url=f"https://tailor.example/v1/jobs/{_PERSONALIZATION}/events?{_SIGNED}",
 )  # fmt: skip
 _RUNNING = _QUEUED.model_copy(
     update={"status": JobStatus.RUNNING, "attempt": 1, "step": 12, "steps": 30, "progress": 0.4, "loss": 0.06,
@@ -39,7 +41,7 @@ _RUNNING = _QUEUED.model_copy(
 )  # fmt: skip
 _FAILED = _QUEUED.model_copy(
     update={"status": JobStatus.FAILED, "attempt": 1, "step": 12, "steps": 30, "progress": 0.4, "queue_position": None,
-            "ended_at": _AT, "error": ErrorView(
+            "ended_at": _AT, "events_url": None, "error": ErrorView(
                 type="urn:tailor:problem:not-finite", title="Not finite",
                 detail="the loss is no number at 8 steps in a row; try a lower learning_rate")}
 )  # fmt: skip
@@ -53,6 +55,7 @@ _TAIL = TailView(
     id=TAIL, job_id=_PERSONALIZATION, status=JobStatus.SUCCEEDED, model="critters", model_hash=_SHA256,
     prompt="a standing dog", pictures=1, labels={"name": "Rex"}, positions=5, created_at=_AT, sha256=_SHA256,
     url=f"{_FILES}/{_PERSONALIZATION}/out/1/tail.safetensors?{_SIGNED}", url_expires_at=_LATER,
+    source_url=f"{_FILES}/{_PERSONALIZATION}/input-{_SHA256}.png?{_SIGNED}",
 )  # fmt: skip
 _DELIVERY = DeliveryView(
     id="msg_0123456789abcdef01234567_succeeded", event="job.succeeded", round=1, state=DeliveryState.PENDING,
@@ -78,6 +81,7 @@ _EXAMPLES: dict[str, dict[str, BaseModel | list[BaseModel]]] = {
     "Readiness": {"ready": Readiness(redis=True, workers=2, models=["critters"])},
     "Liveness": {"alive": Liveness()},
     "[ModelInfo]": {"models": [_MODEL]},
+    "TokenCount": {"short": TokenCount(model="critters", tokens=5)},
 }
 
 

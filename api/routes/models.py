@@ -5,23 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, Field
 
 from api.callers import may
 from api.openapi.problems import may_answer
 from api.state import Use
+from api.views.models import TokenCount
 from core.errors import InvalidInputError, ModelNotReadyError
 from core.limits import named_limit
 from core.models.info import ModelInfo
 
 router = APIRouter(tags=["models"])
-
-
-class TokenCount(BaseModel):
-    """How many of a model's tokens a text takes."""
-
-    model: str
-    tokens: int = Field(description="with the two markers: a prompt may have sequence_length - positions of them")
 
 
 @router.get("/models", dependencies=[Depends(may("read"))])

@@ -36,7 +36,7 @@ function Working({ job, onStop }) {
   const w = useWords();
   const share = job.steps ? job.step / job.steps : 0;
   const queued = job.status !== "running";
-  const said = queued ? job.waiting_for ? w.tail.waitsFor : job.position != null ? w.tail.place(job.position) : "" : job.steps ? w.tail.step(job.step, job.steps) : "";
+  const said = queued ? job.waiting_for ? w.tail.waitsFor : job.queue_position != null ? w.tail.place(job.queue_position) : "" : job.steps ? w.tail.step(job.step, job.steps) : "";
   return html`
     <h2>${queued ? w.tail.queued : w.tail.running}</h2>
     <p class="soft num said">${[said, timeLeft(job.eta_s, w)].filter(Boolean).join(" · ") || " "}</p>
