@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, field
 from pydantic_settings import SettingsConfigDict
 
 from core.limits import LimitSettings
+from core.models.location import ModelLocation
 from core.shipped import CODE, embedded_model
 from core.webhooks.signing import check_secret
 
@@ -73,7 +74,9 @@ class Settings(LimitSettings):
 
     # Models
     models: str = Field(
-        "", description="name=folder-or-hub-name, comma-separated, beside the embedded model; the first is the default"
+        "",
+        description="name=folder, file.safetensors or hub name, comma-separated, beside the embedded model; the first "
+        "is the default. +lora:file@0.8 and +ti:file merge what they name into it",
     )
     device: str = Field("auto", description="auto (CUDA; the CPU where the machine has no GPU), cpu, cuda, cuda:1 …")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -153,7 +156,8 @@ class Settings(LimitSettings):
         for pair in filter(None, (p.strip() for p in value.split(","))):
             name, _, location = pair.partition("=")
             if not name.strip().replace("-", "").replace("_", "").replace(".", "").isalnum() or not location.strip():
-                raise ValueError(f"models: {pair!r} is not name=folder-or-hub-name")
+                raise ValueError(f"models: {pair!r} is not name=folder, file or hub name")
+            ModelLocation.parse(location)
         return value
 
     @field_validator("webhook_secrets")

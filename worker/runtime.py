@@ -52,7 +52,13 @@ class Runtime:
         self.served = ServedModels(self.cache)
         self.consumption = Consumption()
         self.seat = open_seat(_seats_folder(settings))
-        claims = Claims(self.services.jobs, self.worker_id, self._hashes, max_attempts=settings.max_attempts)
+        claims = Claims(
+            self.services.jobs,
+            self.worker_id,
+            self._hashes,
+            max_attempts=settings.max_attempts,
+            can=self.served.can,
+        )
         changed = threading.Event()
         self.runner = Runner(
             settings,
@@ -93,7 +99,6 @@ class Runtime:
             "models": self.served.hashes(),
             "clock_skew_s": round(self.services.clock.skew_s, 1),
             "model_cache": asdict(self.cache.stats()),
-            "storage": {name: asdict(stats) for name, stats in self.services.storage_meter.read().items()},
             "prompt_cache": {"hits": self.engine.prompts.hits, "misses": self.engine.prompts.misses},
             "slots": {kind: [self.runner.slots.taken()[kind], most] for kind, most in self.runner.slots.limits.items()},
         }

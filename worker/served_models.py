@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 from core.diffusion.backbone import Backbone
 from core.errors import TailorError
+from core.jobs.records import JobSpec
 from worker.model_cache import ModelCache
 
 
@@ -23,12 +24,22 @@ class ServedModels:
     def __init__(self, cache: ModelCache) -> None:
         self._cache = cache
         self._hashes: dict[str, str] = {}
+        self._prior_positions: dict[str, int] = {}  # by hash
         self._lock = threading.Lock()
 
-    def add(self, name: str, model_hash: str) -> None:
-        """Serve a model from now on."""
+    def add(self, name: str, model_hash: str, *, prior_positions: int = 0) -> None:
+        """Serve a model from now on, with a tail prior of so many positions (0: without one)."""
         with self._lock:
             self._hashes[name] = model_hash
+            self._prior_positions[model_hash] = prior_positions
+
+    def can(self, spec: JobSpec) -> bool:
+        """Tell whether a job of a served model can be done here: the tail prior is no part of the weights' hash."""
+        params = spec.personalize
+        if params is None or params.beginning != "prior":
+            return True
+        with self._lock:
+            return self._prior_positions.get(spec.model_hash, 0) == params.positions
 
     def hashes(self) -> dict[str, str]:
         """Return the hash of each served model, by name."""
@@ -52,4 +63,7 @@ class ServedModels:
                 raise ModelLostError(f"model {name} can't be loaded: {error}") from error
             if backbone.hash != model_hash:
                 raise ModelLostError(f"model {name} was {model_hash[:12]} and is {backbone.hash[:12]} now")
+            had = self._prior_positions[model_hash]
+            if backbone.prior_positions != had:
+                raise ModelLostError(f"model {name} had a tail prior of {had} positions, and it is another one now")
             yield backbone

@@ -26,6 +26,7 @@ from core.limits import named_limit
 from core.models.exactness import check_exact
 from core.models.info import ModelInfo
 from core.models.parameters import EditParams, PersonalizeParams, Recipe
+from core.models.sizes import check_size
 from core.services import Services
 
 F = TypeVar("F", bound=BaseModel)
@@ -81,6 +82,7 @@ def edit_params(services: Services, info: ModelInfo, tail: JobSpec, fields: NewE
     usage = _recipe(info, fields.recipe).edit if fields.recipe else tail_usage(info, tail)
     params = EditParams.model_validate(usage.model_dump() | _sent(fields, EditParams))
     check_exact(wanted=params.exact, device=info.device)
+    check_size(info, params)
     check_limit("num_images", params.num_images, named_limit(services.settings, "max_num_images"))
     return params
 

@@ -52,6 +52,8 @@ def edit(
     picture: Annotated[
         str | None, typer.Option(metavar="FILE|URL", help="With --strength: start from this picture instead.")
     ] = None,
+    width: Annotated[int | None, typer.Option(help="Pixels; the model's own size otherwise.")] = None,
+    height: Annotated[int | None, typer.Option(help="Pixels; the model's own size otherwise.")] = None,
     guidance_scale: Annotated[float | None, typer.Option(help="How strongly the prompt is followed.")] = None,
     num_inference_steps: Annotated[int | None, typer.Option("--steps", min=1, help="Of the sampler.")] = None,
     recipe: Annotated[str | None, typer.Option(help="Named settings; default: those of the tail.")] = None,
@@ -68,7 +70,7 @@ def edit(
     options = EditOptions(
         num_images=num_images, negative_prompt=negative_prompt, tail_scale=tail_scale, tail_mode=tail_mode,
         strength=strength, guidance_scale=guidance_scale, num_inference_steps=num_inference_steps, recipe=recipe,
-        seed=seed, labels=labels_of(label) or None, ttl=seconds_of(ttl), webhook=webhook,
+        width=width, height=height, seed=seed, labels=labels_of(label) or None, ttl=seconds_of(ttl), webhook=webhook,
         sweep=sweep_of(sweep or []),
     )  # fmt: skip
     tails = [tail_of(text) for text in (tail, *(more_tails or ()))]

@@ -33,6 +33,8 @@ class _Sampling(TypedDict, total=False):
     guidance_scale: float | None
     num_inference_steps: int | None
     sampler: Sampler | None
+    width: int | None
+    height: int | None
     strength: float | None
     exact: bool | None
     model: str | None

@@ -1,4 +1,4 @@
-"""One frozen pipeline: text encoder, VAE, UNet, noise schedule."""
+"""One frozen pipeline: text encoders, VAE, UNet, noise schedule."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.diffusion.checkpoint import Checkpoint, CheckpointError, find_checkpoint
+from core.diffusion.checkpoints import Checkpoint, CheckpointError, find_checkpoint
+from core.diffusion.checkpoints.checkpoint import Dtypes
+from core.diffusion.checkpoints.notes import notes_of
 from core.diffusion.conditioning import Conditioning, TailSpec
 from core.diffusion.devices import pick_device
+from core.diffusion.prompts import PromptEncoder
 
 MOST_SHAPES = 32  # compiled for one UNet; torch gives up, and calls it as it is, beyond
 _DTYPES = {"float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 class Backbone:
-    """One frozen pipeline of Stable Diffusion 1.x or 2.x: text encoder, VAE, UNet and noise schedule.
+    """One frozen pipeline of Stable Diffusion 1.x, 2.x or XL: text encoders, VAE, UNet and noise schedule.
 
-    It has no state that a call could change. `dtype` is the UNet's; the text encoder and the VAE, which run once per
-    job, are float32 whenever that is less (the VAE of SD 1.x overflows in float16). Results are `row_dtype`: float32,
-    or float64 on a float64 backbone.
+    It has no state that a call could change. `dtype` is the UNet's; the text encoders and the VAE, which run once per
+    job, are float32 whenever that is less (most VAEs overflow in float16; one that says it doesn't runs in it). Results
+    are `row_dtype`: float32, or float64 on a float64 backbone.
     """
 
     def __init__(
@@ -39,22 +42,31 @@ class Backbone:
         self.device = device
         self.dtype = dtype
         self.row_dtype = torch.float64 if dtype == torch.float64 else torch.float32
+        self.family = checkpoint.family
         self.schedule = checkpoint.schedule()
-        self._text_encoder = checkpoint.text_encoder(self.row_dtype).to(device)
-        self._vae = checkpoint.vae(self.row_dtype).to(device)
-        unet = checkpoint.unet(dtype).to(device, memory_format=torch.channels_last)
+        vae_dtype = self.row_dtype if dtype != torch.float16 or _overflows(checkpoint) else torch.float16
+        parts = checkpoint.load(Dtypes(unet=dtype, text_encoder=self.row_dtype, vae=vae_dtype))
+        self._prompts = PromptEncoder(parts, device, zero_for_no_prompt=checkpoint.configs.zero_for_no_prompt)
+        self._vae = parts.vae.to(device)
+        unet = parts.unet.to(device, memory_format=torch.channels_last)
         self._unet = _compiled(unet) if compiled else unet
         prior = checkpoint.prior()
         self._prior = prior.to(device, self.row_dtype) if prior else None
         self.prior_sha256 = checkpoint.prior_hash()
-        self._tokenizer, self._pad_id, longest = checkpoint.tokenizer()
-        self.sequence_length = min(longest, self._text_encoder.config.max_position_embeddings)
-        self.width: int = self._text_encoder.config.hidden_size
+        self.folder, self.notes = checkpoint.notes, notes_of(checkpoint)
+        self.sequence_length = self._prompts.sequence_length
+        self.width = self._prompts.width
         size: int = self._unet.config.sample_size
         self.latent_shape: tuple[int, int, int] = (self._unet.config.in_channels, size, size)
-        self._pixels_per_latent: int = 2 ** (len(self._vae.config.block_out_channels) - 1)
-        self.image_size = size * self._pixels_per_latent
-        self._rms = float(self.encode_prompt([""])[0].sequence.square().mean().sqrt())
+        self.pixels_per_latent: int = 2 ** (len(self._vae.config.block_out_channels) - 1)
+        self.image_size = size * self.pixels_per_latent
+        self._rms = self._prompts.rms()
+
+    def latent_shape_of(self, width: int | None, height: int | None) -> tuple[int, int, int]:
+        """Return the shape (C, h, w) of the latents of a picture; None is the model's own size."""
+        channels, own_height, own_width = self.latent_shape
+        factor = self.pixels_per_latent
+        return channels, height // factor if height else own_height, width // factor if width else own_width
 
     def tail_spec(self, positions: int) -> TailSpec:
         """Return where a tail of n `positions` lies; ValueError unless BOS and EOS still fit before it."""
@@ -63,29 +75,33 @@ class Backbone:
             raise ValueError(f"positions is {positions}; it must be between 1 and {most}")
         return TailSpec(length=self.sequence_length, positions=positions, width=self.width, rms=self._rms)
 
+    @property
+    def words(self) -> dict[str, int]:
+        """The words that textual inversions have added, with the number of their vectors."""
+        return self._prompts.words
+
     def count_tokens(self, text: str) -> int:
         """Return how many tokens a text has, with BOS and EOS, never truncated."""
-        return len(self._tokenizer.encode(text).ids)
+        return self._prompts.count_tokens(text)
 
     @property
     def tokenizer_json(self) -> bytes:
-        """A file for the `tokenizers` package that counts as `count_tokens` does."""
-        return self._tokenizer.to_str().encode()
+        """A file for the `tokenizers` package that counts as `count_tokens` does, but for `words`."""
+        return self._prompts.tokenizer_json
 
     @property
     def memory_bytes(self) -> int:
         """What the weights take on the device."""
-        models = [m for m in (self._text_encoder, self._vae, self._unet, self._prior) if m is not None]
+        models = [*self._prompts.text_encoders, self._vae, self._unet, *([self._prior] if self._prior else [])]
         tensors = [t for model in models for t in (*model.parameters(), *model.buffers())]
         return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
-    @torch.no_grad()
     def encode_prompt(self, texts: Sequence[str]) -> list[Conditioning]:
-        """Return each text's `prompt_embeds` (L, D) on the CPU; ValueError for a text of more than L tokens."""
-        ids = torch.tensor([self._token_ids(text) for text in texts], device=self.device)
-        # CLIP was trained, and Stable Diffusion conditioned, without an attention mask over the padding
-        rows = self._text_encoder(ids).last_hidden_state.cpu()
-        return [Conditioning(row.clone()) for row in rows]
+        """Return each text's `prompt_embeds` (L, D) on the CPU; ValueError for a text of more than L tokens.
+
+        The empty text's are those of a picture without a negative prompt, which may be zeros (XL).
+        """
+        return self._prompts.encode(texts)
 
     @torch.no_grad()
     def encode_image(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -93,14 +109,15 @@ class Backbone:
 
         H and W must be multiples of the VAE's factor (ValueError).
         """
-        factor = self._pixels_per_latent
+        factor = self.pixels_per_latent
         if images.ndim != 4 or images.shape[1] != 3 or images.shape[2] % factor or images.shape[3] % factor:
             raise ValueError(
                 f"images are {tuple(images.shape)}; they must be (B, 3, H, W), H and W multiples of {factor}"
             )
-        posterior = self._vae.encode(images.to(self.device, self.row_dtype)).latent_dist
+        posterior = self._vae.encode(images.to(self.device, self._vae.dtype)).latent_dist
         scale, shift = self._scale_and_shift()
-        return ((posterior.mean - shift) * scale).cpu(), (posterior.std * scale).cpu()
+        mean, std = posterior.mean.to(self.row_dtype), posterior.std.to(self.row_dtype)
+        return ((mean - shift) * scale).cpu(), (std * scale).cpu()
 
     @property
     def prior_positions(self) -> int:
@@ -122,12 +139,14 @@ class Backbone:
         """Return the UNet's output for a batch, (B, C, h, w) in `row_dtype` on the device.
 
         `latents` are (B, C, h, w), `timesteps` (B,), `conditioning.sequence` (B, L, D), on any device. Differentiable
-        with respect to latents and sequence; the weights take no gradient.
+        with respect to latents and sequence; the weights take no gradient. XL's time ids (B, 6) are those of a whole
+        picture of the latents' size, unless the conditioning's extras have others (`time_ids`).
         """
         output: Tensor = self._unet(
             latents.to(self.device, self.dtype, memory_format=torch.channels_last),
             timesteps.to(self.device),
             encoder_hidden_states=conditioning.sequence.to(self.device, self.dtype),
+            added_cond_kwargs=self._beside(latents, conditioning),
             return_dict=False,
         )[0]
         return output.to(self.row_dtype).contiguous()
@@ -136,18 +155,20 @@ class Backbone:
     def decode_latents(self, latents: Tensor) -> Tensor:
         """Return the pictures (B, 3, H, W) in -1..1 of scaled latents (B, C, h, w), on the CPU."""
         scale, shift = self._scale_and_shift()
-        decoded: Tensor = self._vae.decode(latents.to(self.device, self.row_dtype) / scale + shift, return_dict=False)[
-            0
-        ]
-        return decoded.clamp(-1.0, 1.0).cpu()
+        unscaled = latents.to(self.device, self.row_dtype) / scale + shift
+        decoded: Tensor = self._vae.decode(unscaled.to(self._vae.dtype), return_dict=False)[0]
+        return decoded.to(self.row_dtype).clamp(-1.0, 1.0).cpu()
 
-    def _token_ids(self, text: str) -> list[int]:
-        """Return L token ids: BOS, the text's, EOS, and padding."""
-        ids: list[int] = self._tokenizer.encode(text).ids
-        room = self.sequence_length - len(ids)
-        if room < 0:
-            raise ValueError(f"the text has {len(ids)} tokens with its two markers; {self.sequence_length} fit")
-        return ids + [self._pad_id] * room
+    def _beside(self, latents: Tensor, conditioning: Conditioning) -> dict[str, Tensor] | None:
+        """Return what the UNet wants beside the sequence: of XL the pooled embeddings (B, P) and time ids (B, 6)."""
+        if conditioning.pooled is None:
+            return None
+        height, width = (side * self.pixels_per_latent for side in latents.shape[-2:])
+        whole = torch.tensor([[height, width, 0, 0, height, width]], dtype=self.row_dtype).expand(len(latents), 6)
+        return {
+            "text_embeds": conditioning.pooled.to(self.device, self.dtype),
+            "time_ids": conditioning.extras.get("time_ids", whole).to(self.device),
+        }
 
     def _scale_and_shift(self) -> tuple[float, float]:
         return self._vae.config.scaling_factor, self._vae.config.get("shift_factor") or 0.0
@@ -162,7 +183,7 @@ def load_backbone(
     compiled: bool = False,
     cache_dir: Path | None = None,
 ) -> Backbone:
-    """Load the Stable Diffusion 1.x or 2.x checkpoint in a folder (diffusers' layout) or of a hub name.
+    """Load the checkpoint in a folder (diffusers' layout) or single file, or of a hub name, with what is merged in.
 
     `device` is `auto` (CUDA if there is one) or what torch takes; `dtype` is `auto` (float32 on the CPU; bfloat16 on
     CUDA, float16 where that lacks it), `float32`, `float16`, `bfloat16` or `float64`. A `compiled` UNet compiles itself
@@ -183,6 +204,11 @@ def _compiled(unet: Any) -> Any:
 
     torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, MOST_SHAPES)
     return torch.compile(unet, dynamic=False)
+
+
+def _overflows(checkpoint: Checkpoint) -> bool:
+    """Tell whether a VAE must not run in float16: all do unless their config says `force_upcast` false."""
+    return bool(checkpoint.configs.json("vae/config.json").get("force_upcast", True))
 
 
 def _auto_dtype(device: torch.device) -> torch.dtype:

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias, cast, get_args
 import torch
 from torch import Tensor
 
+ZERO_SNR = 2.0**-24
 PredictionType: TypeAlias = Literal["epsilon", "v_prediction"]
 
 
@@ -34,13 +35,18 @@ class Schedule:
         What the file leaves out is as in Stable Diffusion 1.x: epsilon, `steps_offset` 1, `set_alpha_to_one` False.
         Only the noise schedule is taken from it: which sampler runs is each edit's own choice.
         """
+        prediction_type = _prediction_type(config)
+        if config.get("rescale_betas_zero_snr") and prediction_type == "epsilon":
+            raise ValueError("scheduler_config.json: rescale_betas_zero_snr needs prediction_type 'v_prediction'")
         # float32 as in diffusers: these are the very values that the weights were trained with
         alphas_cumprod = torch.cumprod(1.0 - _betas(config), dim=0).double()
+        if config.get("rescale_betas_zero_snr"):
+            alphas_cumprod = _ending_in_noise(alphas_cumprod)
         one_at_end = bool(config.get("set_alpha_to_one", False))
         return cls(
             alphas_cumprod=alphas_cumprod,
             final_alpha_cumprod=1.0 if one_at_end else float(alphas_cumprod[0]),
-            prediction_type=_prediction_type(config),
+            prediction_type=prediction_type,
             steps_offset=int(config.get("steps_offset", 1)),
         )
 
@@ -88,9 +94,8 @@ class Schedule:
 
 def _betas(config: Mapping[str, Any]) -> Tensor:
     """Return the variances (T,) in float32; ValueError for a schedule that isn't one of Stable Diffusion 1.x/2.x."""
-    for field in ("rescale_betas_zero_snr", "thresholding"):
-        if config.get(field):
-            raise ValueError(f"scheduler_config.json: {field}={config[field]} isn't supported, only false is")
+    if config.get("thresholding"):
+        raise ValueError("scheduler_config.json: thresholding=true isn't supported, only false is")
     if config.get("trained_betas") is not None:
         return torch.tensor(config["trained_betas"], dtype=torch.float32)
     start, end, steps = (config.get(field) for field in ("beta_start", "beta_end", "num_train_timesteps"))
@@ -103,6 +108,21 @@ def _betas(config: Mapping[str, Any]) -> Tensor:
             return torch.linspace(start, end, steps, dtype=torch.float32)
         case other:
             raise ValueError(f"scheduler_config.json: beta_schedule={other!r} must be 'scaled_linear' or 'linear'")
+
+
+def _ending_in_noise(alphas_cumprod: Tensor) -> Tensor:
+    """Return a schedule (T,) stretched so that its last timestep is noise alone (Lin et al. 2023, algorithm 1).
+
+    As in diffusers' solvers that last one is not quite zero, since they take its logarithm.
+    """
+    roots = alphas_cumprod.float().sqrt()
+    stretched = (roots - roots[-1]) * (roots[0] / (roots[0] - roots[-1]))
+    # by way of the variances in float32, as diffusers does it
+    squares = stretched.square()
+    alphas = torch.cat([squares[:1], squares[1:] / squares[:-1]])
+    rescaled = torch.cumprod(1.0 - (1.0 - alphas), dim=0).double()
+    rescaled[-1] = ZERO_SNR
+    return rescaled
 
 
 def _prediction_type(config: Mapping[str, Any]) -> PredictionType:

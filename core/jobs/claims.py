@@ -20,20 +20,31 @@ from core.live.names import ALONE, again
 log = structlog.get_logger()
 
 
+class NotHereError(Exception):
+    """A job's model is served here, but not with all that this job wants of it."""
+
+
 class Claims:
     """Claims attempts for one worker, keeps their leases and gives them back.
 
-    A worker claims only jobs of models, by hash, that it `serves`.
+    A worker claims only jobs of models, by hash, that it `serves`, and of these only those that it `can` do.
     """
 
     def __init__(
-        self, store: JobStore, worker_id: str, serves: Callable[[], Collection[str]], *, max_attempts: int = 3
+        self,
+        store: JobStore,
+        worker_id: str,
+        serves: Callable[[], Collection[str]],
+        *,
+        max_attempts: int = 3,
+        can: Callable[[JobSpec], bool] = lambda _: True,
     ) -> None:
         self.store = store
         self.checkpoints = Checkpoints(store.storage)
         self.worker_id = worker_id
         self.serves = serves
         self.max_attempts = max_attempts
+        self._can = can
         self._turn = 0
 
     def take(self, line: str) -> Attempt | None:
@@ -50,7 +61,7 @@ class Claims:
 
     def _take(self, line: str, model_hash: str) -> Attempt | None:
         token = f"{self.worker_id}:{secrets.token_hex(8)}"
-        unreadable: list[str] = []
+        passed_over: list[str] = []
         try:
             while claimed := self.store.live.lines.claim(line, model_hash, token):
                 job_id, last_attempt = claimed
@@ -58,15 +69,18 @@ class Claims:
                     attempt = self._claim(job_id, line, token, is_first=last_attempt == 0)
                 except ValidationError as error:  # written by a newer version: a worker of that version will take it
                     log.error("job.unreadable", job=job_id, error=str(error))
-                    unreadable.append(job_id)
+                    passed_over.append(job_id)
+                    continue
+                except NotHereError:  # another worker will take it
+                    passed_over.append(job_id)
                     continue
                 except StorageUnavailableError:
-                    unreadable.append(job_id)
+                    passed_over.append(job_id)
                     raise
                 if attempt is not None:
                     return attempt
         finally:
-            for job_id in unreadable:
+            for job_id in passed_over:
                 self.store.live.lines.put_back(job_id, line, model_hash, token)
         return None
 
@@ -77,6 +91,8 @@ class Claims:
         except (NotFoundError, GoneError):
             self.store.forget(job_id)
             return None
+        if not self._can(spec):
+            raise NotHereError
         if is_first and not self._give_up(spec, AttemptHistory()):
             attempt = Attempt(spec, 1, token)
             if self._create(attempt):

@@ -148,7 +148,7 @@ class Reconciler:
         history = read_attempts(self.store.storage, spec.id)
         doubt(self.store.storage, spec.id)
         if self.store.live.leases.reap(spec, line_after(spec, history), token=token):
-            log.warning("job.reaped", job=spec.id, attempt=history.newest, crashes=history.crashes, **spec.origin)
+            log.warning("job.reaped", job=spec.id, attempt=history.newest, crashes=history.crashes)
             self.store.nudges.send(spec.kind, spec.id)
 
     def _close(self, job_id: str) -> None:

@@ -55,6 +55,8 @@ class EditParams(Params):
     guidance_scale: float = Field(7.5, ge=1, le=30)
     num_inference_steps: int = Field(50, ge=1, le=200)
     sampler: Literal["ddim", "dpmpp_2m"] = "ddim"
+    width: int | None = Field(None, ge=8, description="pixels; the model's own size otherwise")
+    height: int | None = Field(None, ge=8, description="pixels; the model's own size otherwise")
     strength: float | None = Field(
         None,
         gt=0,

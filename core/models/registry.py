@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 
 from core.errors import InvalidInputError, ModelNotReadyError
 from core.models.info import ModelInfo
+from core.models.words import spelled_out
 from core.storage.base import ObjectMissingError, Storage
 
 REFRESH_S = 5
@@ -50,7 +51,7 @@ class ModelRegistry:
 
     def count_tokens(self, info: ModelInfo, text: str) -> int:
         """Return a prompt's tokens, BOS and EOS included."""
-        return len(self._tokenizer(info.hash).encode(text).ids)
+        return len(self._tokenizer(info.hash).encode(spelled_out(text, info.words)).ids)
 
     def _read(self, name: str) -> ModelInfo | None:
         try:

@@ -1,4 +1,4 @@
-"""A Stable Diffusion checkpoint in diffusers' layout is one line of configuration."""
+"""A Stable Diffusion checkpoint, a folder or a single file, is one line of configuration."""
 
 from __future__ import annotations
 
@@ -6,26 +6,34 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.checkpoints import write_checkpoint
+from tests.support.adapters import write_inversion, write_lora
+from tests.support.checkpoints import Kind, write_checkpoint
+from tests.support.single_files import write_single_file
 from tests.support.stack import RunningStack, running_stack
 
 pytestmark = pytest.mark.slow
 FEW = {"steps": "4", "positions": "5"}
+KINDS: tuple[Kind, ...] = ("sd15", "sd21", "sdxl")
 
 
 @pytest.fixture(scope="module")
 def own_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     folder = tmp_path_factory.mktemp("models")
-    for kind in ("sd15", "sd21"):
-        write_checkpoint(folder / kind, kind=kind)
-    models = ",".join(f"{kind}={folder / kind}" for kind in ("sd15", "sd21"))
-    with running_stack(folder / "data", TAILOR_MODELS=models) as running:
-        running.wait_for(lambda: len(running.client.get("/models").json()) == 3, "three published models")
+    models = {kind: str(write_checkpoint(folder / kind, kind=kind)) for kind in KINDS}
+    models |= {
+        f"{kind}-file": str(write_single_file(folder / kind, folder / f"{kind}.file.safetensors")) for kind in KINDS
+    }
+    lora = write_lora(folder / "ink.safetensors", "sd15")
+    words = write_inversion(folder / "inkstyle.safetensors", "sd15", vectors=3)
+    models["merged"] = f"{models['sd15-file']}+lora:{lora}@0.8+ti:{words}"
+    settings = {"TAILOR_MODELS": ",".join(f"{name}={location}" for name, location in models.items())}
+    with running_stack(folder / "data", HF_HUB_OFFLINE="1", **settings) as running:
+        running.wait_for(lambda: len(running.client.get("/models").json()) == len(models) + 1, "all published models")
         yield running
 
 
-@pytest.mark.parametrize("model", ["sd15", "sd21"])
-def test_a_checkpoint_of_either_generation_personalizes_and_edits(own_models: RunningStack, model: str) -> None:
+@pytest.mark.parametrize("model", [*KINDS, *(f"{kind}-file" for kind in KINDS), "merged"])
+def test_a_checkpoint_of_any_family_personalizes_and_edits(own_models: RunningStack, model: str) -> None:
     source = own_models.personalize(model=model, **FEW)
     edit = own_models.edit(tail_id=source["tail_id"], prompt="a sitting dog", num_inference_steps=2)
 
@@ -38,8 +46,17 @@ def test_a_checkpoint_of_either_generation_personalizes_and_edits(own_models: Ru
 def test_the_first_configured_model_is_the_default_and_the_embedded_one_stays(own_models: RunningStack) -> None:
     names = [model["name"] for model in own_models.client.get("/models").json()]
 
-    assert names == ["sd15", "sd21", "critters"]
+    assert (names[0], names[-1]) == ("sd15", "critters")
     assert own_models.personalize(**FEW)["model"] == "sd15"
+
+
+def test_an_added_word_counts_as_the_tokens_that_it_is(own_models: RunningStack) -> None:
+    source = own_models.personalize(model="merged", **FEW)
+
+    answer = own_models.client.post("/edit", json={"tail_id": source["tail_id"], "prompt": "inkstyle " * 30})
+
+    assert answer.json()["type"].endswith("prompt-too-long")
+    assert answer.json()["tokens"] == 3 * 30 + 2
 
 
 def test_a_tail_of_another_model_is_refused(own_models: RunningStack) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,8 @@ class Life:
     def process(self) -> Life:
         return Life(self.folder, self.redis_url, lease_s=self.lease_s)
 
-    def claims(self, worker_id: str = "w1") -> Claims:
-        return Claims(self.store, worker_id, lambda: {MODEL_HASH})
+    def claims(self, worker_id: str = "w1", can: Callable[[JobSpec], bool] = lambda _: True) -> Claims:
+        return Claims(self.store, worker_id, lambda: {MODEL_HASH}, can=can)
 
     def accept(self, spec: JobSpec, *, announce: bool = True) -> JobSpec:
         self.store.accept(spec)

@@ -38,6 +38,7 @@ class TinyBackbone:
 
     name = "tiny"
     device = torch.device("cpu")
+    prior_positions = 0
 
     def __init__(self, dtype: torch.dtype = torch.float64, seed: int = 0) -> None:
         with torch.random.fork_rng():

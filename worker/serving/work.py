@@ -156,7 +156,7 @@ class EditWork:
             tail=first.tail,
             params=params.model_copy(update={"tail_scale": scales[0]}) if scales else params,
             schedule=self.backbone.schedule,
-            latent_shape=self.backbone.latent_shape,
+            latent_shape=self.backbone.latent_shape_of(params.width, params.height),
             seed=cell.get("seed", spec.seed),
             source_tail=first.source_tail,
             source_prompts=self._tail_spec(spec.tail_id).source_prompts,

@@ -79,7 +79,7 @@ def test_a_checkpoint_says_its_shapes_and_is_frozen(backbone: Backbone) -> None:
     assert (backbone.latent_shape, backbone.image_size) == ((4, 8, 8), 16)
     assert (backbone.sequence_length, backbone.width) == (77, 32)
     assert backbone.memory_bytes > 4 * 500_000
-    for model in (backbone._text_encoder, backbone._vae, backbone._unet):
+    for model in (*backbone._prompts.text_encoders, backbone._vae, backbone._unet):
         assert not model.training
         assert not any(parameter.requires_grad for parameter in model.parameters())
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from core.diffusion import hiper
 from core.diffusion.backbone import Backbone, load_backbone
-from core.diffusion.checkpoint import CheckpointError
+from core.diffusion.checkpoints import CheckpointError
 from core.diffusion.learning.sources import Source
 from core.diffusion.prior import PriorFileError, TailPrior, load_prior, save_prior
 from core.models.parameters import PersonalizeParams

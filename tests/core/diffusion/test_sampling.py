@@ -18,7 +18,11 @@ CONFIG: dict[str, Any] = {
     "beta_schedule": "scaled_linear",
     "num_train_timesteps": 1000,
 }
-PREDICTIONS = ["epsilon", "v_prediction"]
+PREDICTIONS: dict[str, dict[str, Any]] = {
+    "epsilon": {"prediction_type": "epsilon"},
+    "v_prediction": {"prediction_type": "v_prediction"},
+    "zero_snr": {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True},
+}
 MIXING = torch.randn(4, 4, generator=torch.Generator().manual_seed(1)) / 2
 
 
@@ -41,27 +45,27 @@ def trajectory(sampler: Sampler, latents: Tensor, restart: int = -1) -> list[Ten
     return passed
 
 
-def their_scheduler(name: str, prediction_type: str) -> Any:
+def their_scheduler(name: str, prediction: str) -> Any:
     ddim: Any = DDIMScheduler  # untyped
     dpm_solver: Any = DPMSolverMultistepScheduler  # untyped
     if name == "ddim":
         extra = {"steps_offset": 1, "set_alpha_to_one": False, "clip_sample": False, "timestep_spacing": "leading"}
-        return ddim(**CONFIG, prediction_type=prediction_type, **extra)
+        return ddim(**CONFIG, **PREDICTIONS[prediction], **extra)
     extra = {"solver_order": 2, "solver_type": "midpoint", "final_sigmas_type": "zero", "timestep_spacing": "linspace"}
-    return dpm_solver(**CONFIG, prediction_type=prediction_type, **extra)
+    return dpm_solver(**CONFIG, **PREDICTIONS[prediction], **extra)
 
 
-def our_schedule(prediction_type: str = "epsilon") -> Schedule:
-    return Schedule.from_config(CONFIG | {"prediction_type": prediction_type})
+def our_schedule(prediction: str = "epsilon") -> Schedule:
+    return Schedule.from_config(CONFIG | PREDICTIONS[prediction])
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5, 10, 14, 25, 50])
-@pytest.mark.parametrize("prediction_type", PREDICTIONS)
+@pytest.mark.parametrize("prediction", PREDICTIONS)
 @pytest.mark.parametrize("name", ["ddim", "dpmpp_2m"])
-def test_a_whole_trajectory_is_that_of_diffusers(name: str, prediction_type: str, steps: int) -> None:
-    theirs = their_scheduler(name, prediction_type)
+def test_a_whole_trajectory_is_that_of_diffusers(name: str, prediction: str, steps: int) -> None:
+    theirs = their_scheduler(name, prediction)
     theirs.set_timesteps(steps)
-    sampler = make_sampler(name, our_schedule(prediction_type), steps)
+    sampler = make_sampler(name, our_schedule(prediction), steps)
     assert list(sampler.timesteps) == theirs.timesteps.tolist()
     latents = start()
     for ours, timestep in zip(trajectory(sampler, start()), sampler.timesteps, strict=True):

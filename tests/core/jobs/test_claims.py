@@ -9,8 +9,9 @@ from core.clock import utc_now
 from core.errors import StorageUnavailableError
 from core.jobs import keys
 from core.jobs.attempts import Attempt, read_attempts
-from core.jobs.records import JobStatus
+from core.jobs.records import JobSpec, JobStatus
 from core.live.names import ALONE, again, line_key, record_key
+from core.models.parameters import PersonalizeParams
 from tests.support.flaky_storage import FlakyStorage
 from tests.support.job_life import MODEL_HASH, Life
 
@@ -49,6 +50,24 @@ def test_the_oldest_job_of_an_owner_comes_first_and_owners_take_turns(life: Life
     order = [take(life).spec.id for _ in range(5)]
 
     assert order == [spec.id for spec in (alice[0], bob[0], alice[1], bob[1], alice[2])]
+
+
+def test_a_job_that_a_worker_cannot_do_keeps_its_place_for_one_that_can(life: Life) -> None:
+    wanting = life.accept(life.personalization(personalize=PersonalizeParams(beginning="prior")))
+    plain = life.accept(life.personalization())
+
+    def can(spec: JobSpec) -> bool:
+        return spec.personalize is None or spec.personalize.beginning != "prior"
+
+    without = life.claims("without a prior", can)
+    taken = without.take("personalize")
+
+    assert taken is not None
+    assert taken.spec.id == plain.id
+    assert without.take("personalize") is None
+    assert life.status(wanting) is JobStatus.QUEUED
+    attempt = take(life)
+    assert (attempt.spec.id, attempt.number) == (wanting.id, 1)
 
 
 def test_a_kind_of_job_is_never_given_to_the_other_kinds_slots(life: Life) -> None:

@@ -7,9 +7,6 @@ from pathlib import Path
 from queue import Queue
 
 import pytest
-import structlog
-from structlog.contextvars import merge_contextvars
-from structlog.testing import capture_logs
 
 from core.config import Settings
 from core.jobs import keys
@@ -234,20 +231,3 @@ def test_a_hand_back_waits_for_storage_to_come_back(life: Life, monkeypatch: pyt
     second = life.claims("w2").take("personalize")
     assert second is not None
     assert second.crashes == 0
-
-
-def test_every_line_of_an_attempts_log_says_job_attempt_request_and_key(
-    life: Life, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def tries(_active: ActiveAttempt) -> str:
-        structlog.get_logger().info("from.deep.inside")
-        return "succeeded"
-
-    spec = life.accept(life.personalization(request_id="a-request", key_id="a-key"))
-    runner = worker(life, "w1")
-    monkeypatch.setattr(runner, "_try", tries)
-    with capture_logs(processors=[merge_contextvars]) as lines:
-        runner.work("personalize")
-    about = {"job": spec.id, "attempt": 1, "request_id": "a-request", "key": "a-key"}
-    assert [line["event"] for line in lines] == ["attempt.started", "from.deep.inside", "attempt.ended"]
-    assert all(about.items() <= line.items() for line in lines)

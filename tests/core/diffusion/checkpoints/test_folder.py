@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from core.diffusion.backbone import load_backbone
-from core.diffusion.checkpoint import Checkpoint, CheckpointError, find_checkpoint
+from core.diffusion.checkpoints import CheckpointError, find_checkpoint
+from core.diffusion.checkpoints.folder import FolderCheckpoint
 from tests.support.checkpoints import write_checkpoint
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
@@ -28,20 +29,20 @@ def change(path: Path, **fields: Any) -> None:
 def test_the_hash_is_of_the_content_and_not_of_the_place(folder: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "elsewhere"))
     (copy / "README.md").write_text("not read by loading")
-    assert Checkpoint(copy).hash() == Checkpoint(folder).hash()
-    assert len(Checkpoint(folder).hash()) == 64
+    assert FolderCheckpoint(copy).hash() == FolderCheckpoint(folder).hash()
+    assert len(FolderCheckpoint(folder).hash()) == 64
 
 
 def test_the_hash_changes_with_one_weight_one_setting_or_one_merge(folder: Path) -> None:
-    hashes = {Checkpoint(folder).hash()}
+    hashes = {FolderCheckpoint(folder).hash()}
     weights = load_file(folder / UNET)
     weights["conv_in.bias"][0] += 1e-3
     save_file(weights, folder / UNET, metadata={"format": "pt"})
-    hashes.add(Checkpoint(folder).hash())
+    hashes.add(FolderCheckpoint(folder).hash())
     change(folder / "scheduler" / "scheduler_config.json", beta_end=0.013)
-    hashes.add(Checkpoint(folder).hash())
+    hashes.add(FolderCheckpoint(folder).hash())
     (folder / "tokenizer" / "merges.txt").write_text("#version: 0.2\nd o\n")
-    hashes.add(Checkpoint(folder).hash())
+    hashes.add(FolderCheckpoint(folder).hash())
     assert len(hashes) == 4
 
 
@@ -51,15 +52,15 @@ def test_fp16_files_are_taken_when_only_they_exist_and_run_in_float32(tmp_path: 
     )
     (row,) = backbone.encode_prompt(["the dog"])
     assert row.sequence.dtype == torch.float32
-    assert {parameter.dtype for parameter in backbone._text_encoder.parameters()} == {torch.float32}
+    assert {parameter.dtype for parameter in backbone._prompts.text_encoders[0].parameters()} == {torch.float32}
     assert {parameter.dtype for parameter in backbone._unet.parameters()} == {torch.float32}
 
 
 def test_plain_files_go_before_fp16_ones(folder: Path) -> None:
-    before = Checkpoint(folder).hash()
+    before = FolderCheckpoint(folder).hash()
     (folder / "unet" / "diffusion_pytorch_model.fp16.safetensors").write_bytes(b"never read")
-    assert Checkpoint(folder).variant("unet") is None
-    assert Checkpoint(folder).hash() == before
+    assert FolderCheckpoint(folder).variant("unet") is None
+    assert FolderCheckpoint(folder).hash() == before
 
 
 def test_a_checkpoint_with_pickles_only_is_refused(folder: Path) -> None:
@@ -102,9 +103,9 @@ def test_a_folder_without_a_unet_is_an_error_that_says_so(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "fields", "said"),
     [
-        ("model_index.json", {"_class_name": "StableDiffusionXLPipeline"}, "StableDiffusionXLPipeline"),
+        ("model_index.json", {"_class_name": "StableDiffusion3Pipeline"}, "StableDiffusion3Pipeline"),
         ("unet/config.json", {"in_channels": 9}, "inpainting"),
-        ("scheduler/scheduler_config.json", {"rescale_betas_zero_snr": True}, "rescale_betas_zero_snr"),
+        ("scheduler/scheduler_config.json", {"rescale_betas_zero_snr": True}, "needs prediction_type"),
     ],
 )
 def test_another_kind_of_model_is_an_error_that_says_which(
@@ -116,7 +117,7 @@ def test_another_kind_of_model_is_an_error_that_says_which(
 
 
 def test_a_name_that_is_neither_folder_nor_hub_name_is_an_error() -> None:
-    with pytest.raises(CheckpointError, match="neither a folder nor a hub name"):
+    with pytest.raises(CheckpointError, match="neither a folder, nor a file, nor a hub name"):
         find_checkpoint("/no/such/folder")
 
 
