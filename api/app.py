@@ -30,6 +30,7 @@ from api.state import AppState, LifespanState
 from api.threads import AllThreads
 from api.versions import VersionPrefix
 from api.waiting.bounded import Questions
+from api.waiting.reads import JobReads
 from api.waiting.watcher import Watcher
 from api.webhooks.preparation import Preparation
 from api.webhooks.sender import Sender
@@ -103,6 +104,7 @@ def _lifespan_of(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContext
             Readiness(services, threads.probing),
             Owners(services.jobs, threads.reading),
             Doorkeeper(Keyring(services.storage), threads.reading, settings.require_keys),
+            JobReads(services.jobs, threads.reading),
             Rates(settings, redis, questions, metrics.registry),
         )
         tasks = [asyncio.create_task(watcher.run(), name="watcher"), asyncio.create_task(sender.run(), name="sender")]

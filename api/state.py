@@ -18,6 +18,7 @@ from api.owners import Owners
 from api.readiness import Readiness
 from api.threads import AllThreads
 from api.waiting.bounded import Questions
+from api.waiting.reads import JobReads
 from api.waiting.watcher import Watcher
 from core.services import Services
 from core.webhooks.signing import Signing
@@ -40,6 +41,7 @@ class AppState:
     readiness: Readiness
     owners: Owners
     doorkeeper: Doorkeeper
+    reads: JobReads
     rates: Rates
 
 

@@ -93,6 +93,7 @@ class Settings(LimitSettings):
         16, ge=1, description="most rows of a UNet call, a power of two; on CUDA fewer when its memory holds no more"
     )
     threads: int = Field(0, ge=0, description="torch's threads; 0: as many as CPUs, in a container as its quota gives")
+    nice: int = Field(5, ge=0, le=19, description="how far a worker stands back for the API and Redis on its machine")
     stall_s: float = Field(300, gt=0, description="a worker whose engine has not ticked for so long exits")
 
     # Limits

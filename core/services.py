@@ -43,7 +43,7 @@ def open_services(settings: Settings) -> Services:
     live = LiveStore(connect(settings.redis_url), lease_s=settings.lease_s)
     clock = FleetClock(live.time_s)
     clock.begin(storage_time_s(storage))
-    jobs = JobStore(storage, live, Nudges(make_celery(settings.redis_url)), clock)
+    jobs = JobStore(storage, live, Nudges(make_celery(settings.redis_url), live.client), clock)
     registry = ModelRegistry(storage, settings.model_locations)
     reconciler = Reconciler(jobs, every_s=settings.reconcile_s, lease_s=settings.lease_s, renew_s=settings.renew_s)
     return Services(settings, storage, live, clock, jobs, registry, reconciler, secret)

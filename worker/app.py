@@ -30,6 +30,7 @@ _runtime: list[Runtime] = []  # one, from the worker's start on; importing this 
 @worker_init.connect
 def _start(**_: object) -> None:
     configure_logs()
+    os.nice(settings.nice)  # before there are threads: who polls must not wait until all cores have finished a call
     disable_progress_bar()  # type: ignore[no-untyped-call] # "Loading weights" is no line for a log
     try:
         _runtime.append(Runtime(settings))

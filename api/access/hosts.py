@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import structlog
@@ -40,7 +41,8 @@ def is_known_host(settings: Settings, scope: Scope) -> bool:
     return is_loopback(name) or any(_matches(name, known) for known in settings.trusted_hosts_list)
 
 
-def is_loopback(address: object) -> bool:
+@lru_cache(maxsize=1024)
+def is_loopback(address: str | None) -> bool:
     """Tell whether a text is an address of the loopback interface."""
     try:
         return ipaddress.ip_address(str(address).strip("[]")).is_loopback

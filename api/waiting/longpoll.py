@@ -48,12 +48,12 @@ async def wait_for_end(state: AppState, accepted: JobState, wait_s: float) -> Jo
 async def _wait(state: AppState, job_id: str, wait_s: float, goes_on: Callable[[JobState, JobState], bool]) -> JobState:
     until = time.monotonic() + wait_s
     with state.watcher.watch(job_id) as watch:
-        first = job = await state.threads.reading.run(state.services.jobs.state, job_id)
+        first = job = await state.reads.state(job_id)
         while not job.status.ended and goes_on(first, job) and (left := until - time.monotonic()) > 0:
             noticed = await watch.changed(min(left, REREAD_S))
             if noticed and await _live_status(state, job_id) == job.status:
                 continue  # progress only
-            job = await state.threads.reading.run(state.services.jobs.state, job_id)
+            job = await state.reads.state(job_id)
     return job
 
 

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from core.jobs.records import KINDS, JobKind
 
 NUDGE = "tailor.nudge"
+ENOUGH = 64  # nudges of a kind that wait to be taken: each wakes one worker, which wakes others
 log = structlog.get_logger()
 
 
@@ -57,21 +58,26 @@ def make_celery(redis_url: str, *, socket_timeout_s: float = 1) -> Celery:
 
 
 class Nudges:
-    """Tells workers that a job of some kind waits."""
+    """Tells workers that a job of some kind waits.
 
-    def __init__(self, app: Celery) -> None:
+    Each nudge has a worker look at its lines, and pass it on as long as it finds more jobs than it can take at once. So
+    while some lie there that nobody has taken yet, as all workers are full, more of them say nothing.
+    """
+
+    def __init__(self, app: Celery, client: Redis) -> None:
         self.app = app
+        self._client = client
 
     def send(self, kind: JobKind, job_id: str = "") -> bool:
-        """Send one nudge; False when the broker is away, which is no harm: the reconciler sends another."""
+        """Send a nudge unless enough are there; False when Redis is away, no harm: the reconciler sends another."""
         try:
-            self.app.send_task(NUDGE, args=[kind, job_id], queue=kind, retry=False, ignore_result=True)
+            if self.pending(kind) < ENOUGH:
+                self.app.send_task(NUDGE, args=[kind, job_id], queue=kind, retry=False, ignore_result=True)
         except (OperationalError, RedisError, OSError) as error:
             log.warning("nudge.failed", kind=kind, job=job_id, error=str(error))
             return False
         return True
 
-    @staticmethod
-    def pending(client: Redis, kind: JobKind) -> int:
+    def pending(self, kind: JobKind) -> int:
         """Return how many nudges of a kind nobody has taken yet: kombu keeps a queue as a Redis list of its name."""
-        return int(client.llen(kind))
+        return int(self._client.llen(kind))

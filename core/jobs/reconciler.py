@@ -32,7 +32,8 @@ log = structlog.get_logger()
 MOST_AT_ONCE = 100  # jobs of one concern in one pass
 MOST_NUDGES = 8  # of a kind at once: one for each slot that may be free
 CLOCK_EVERY_S = 60  # how often a process looks at its own clock
-LOOKED_AT = 10  # open jobs whose end is looked for in one pass, by turns
+LOOK_EVERY = 2.5  # passes
+LOOKED_AT = 10  # open jobs whose end is looked for then, by turns
 
 
 class Reconciler:
@@ -56,6 +57,7 @@ class Reconciler:
         self._thread: threading.Thread | None = None
         self._clock_check = Pace(CLOCK_EVERY_S)
         self._redis_seen = False
+        self._look = Pace(LOOK_EVERY * every_s)
         self._cursor = 0
 
     def start(self) -> None:
@@ -160,20 +162,22 @@ class Reconciler:
 
     def _look_at_some(self) -> None:
         """Look at a few open jobs, all by turns: one may have ended unannounced, or wait for a tail that is there."""
+        if not self._look.due():
+            return
         open_jobs = self.store.live.open_jobs
         some = open_jobs.some(self._cursor, LOOKED_AT)
         self._cursor = self._cursor + LOOKED_AT if some else 0
-        known = self.store.live.records.known(some) if some else []
-        for job_id, is_known in zip(some, known, strict=True):
-            self._guarded(job_id, partial(self._look_at, job_id, is_known))
+        known, waiting = self.store.live.records.known(some), open_jobs.are_waiting(some)
+        for job_id, is_known, waits in zip(some, known, waiting, strict=True):
+            self._guarded(job_id, partial(self._look_at, job_id, is_known, waits))
 
-    def _look_at(self, job_id: str, is_known: bool) -> None:
+    def _look_at(self, job_id: str, is_known: bool, waits: bool) -> None:
         spec = self.store.spec(job_id)
         if not is_known:
             self.store.track(spec)
         elif end := self.store.end(job_id):
             self.store.close(spec, end)
-        elif spec.kind == "edit" and self.store.live.open_jobs.is_waiting(job_id):
+        elif waits:
             self.store.settling.release(spec)
 
     def _guarded(self, job_id: str, mend: Callable[[], object]) -> None:
@@ -194,7 +198,7 @@ class Reconciler:
         lengths = self.store.live.lines.lengths()
         for kind in KINDS:
             standing = sum(count for (line, _), count in lengths.items() if not line.startswith(_others(kind)))
-            wanted = min(standing, MOST_NUDGES) - self.store.nudges.pending(self.store.live.client, kind)
+            wanted = min(standing, MOST_NUDGES) - self.store.nudges.pending(kind)
             for _ in range(wanted):
                 self.store.nudges.send(kind)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from functools import lru_cache, partial
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -14,7 +14,6 @@ from redis.exceptions import RedisError
 
 from core.clock import FleetClock
 from core.errors import GoneError, NotFoundError, StorageUnavailableError
-from core.forecast.forecast import Forecast
 from core.jobs import keys
 from core.jobs.attempts import AttemptHistory, read_attempts
 from core.jobs.ids import job_of
@@ -23,6 +22,7 @@ from core.jobs.keeping.expiry import expiring_key
 from core.jobs.keeping.usage import Usage
 from core.jobs.lists.lists import JobLists
 from core.jobs.nudges import Nudges
+from core.jobs.reading.states import States, quietly
 from core.jobs.records import (
     DEFAULT_OWNER,
     JobEnd,
@@ -30,7 +30,6 @@ from core.jobs.records import (
     JobSpec,
     JobState,
     JobStatus,
-    LiveRecord,
     Problem,
 )
 from core.jobs.settling import Settling
@@ -60,7 +59,7 @@ class JobStore:
         self.lists = JobLists(self)
         self.deletion = Deletion(self)
         self.usage = Usage(self)
-        self.forecast = Forecast(live, clock)
+        self.states = States(self)
         self._owed: dict[str, JobSpec] = {}  # by id: jobs of which Redis has not heard something, as it was away
         self._cached_spec = lru_cache(maxsize=4096)(self._read_spec)  # a spec never changes
 
@@ -77,7 +76,7 @@ class JobStore:
         unless another request may have the id (`shared_id`), which an id that was just drawn does not allow.
         """
         if shared_id:
-            self._refuse_deleted(spec.id)  # before the marker, which would bring a deleted job back
+            self.end_unless_deleted(spec.id)  # before the marker, which would bring a deleted job back
         marker = keys.open_marker(spec.id, spec.created_at)
         with nothing_left(self.storage, spec, shared_id=shared_id):
             self.storage.put(marker, b"")
@@ -161,7 +160,7 @@ class JobStore:
         try:
             return JobSpec.model_validate_json(self.storage.get(keys.spec(job_id)))
         except ObjectMissingError:
-            self._refuse_deleted(job_id)
+            self.end_unless_deleted(job_id)
             raise NotFoundError(f"there is no job {job_id}", id=job_id) from None
 
     def owner(self, job_id: str) -> str:
@@ -172,7 +171,8 @@ class JobStore:
             tombstone = self.end(job_id)
             return tombstone.owner if tombstone else DEFAULT_OWNER
 
-    def _refuse_deleted(self, job_id: str) -> JobEnd | None:
+    def end_unless_deleted(self, job_id: str) -> JobEnd | None:
+        """Return how a job ended, or None while it has not; raises GoneError when it was deleted."""
         end = self.end(job_id)
         if end and end.deleted:
             how = "expired and was deleted" if end.expired else "was deleted"
@@ -187,49 +187,8 @@ class JobStore:
             return None
 
     def state(self, job_id: str) -> JobState:
-        """Return a job as a reader sees it; raises NotFoundError or GoneError.
-
-        The end is looked for first: Redis may not have heard of it, or may have forgotten it.
-        """
-        spec = self.spec(job_id)
-        end = self._refuse_deleted(job_id)
-        live = self._quietly(lambda: self.live.records.read(spec), None)
-        if end:
-            return JobState(spec=spec, live=live or LiveRecord(status=end.status, attempt=end.attempt), end=end)
-        if live and not live.status.ended:
-            live = live.model_copy(update={"eta_s": self._quietly(partial(self._eta_s, spec, live), live.eta_s)})
-            return JobState(spec=spec, live=live, waiting_for=self._waiting_for(spec, live.status))
-        attempts = read_attempts(self.storage, job_id)
-        status = JobStatus.RUNNING if attempts.running else JobStatus.QUEUED
-        if status is JobStatus.QUEUED and spec.kind == "edit" and not self._has_tails(spec):
-            status = JobStatus.WAITING
-        return JobState(spec=spec, live=LiveRecord(status=status, attempt=attempts.newest))
-
-    def _eta_s(self, spec: JobSpec, live: LiveRecord) -> float | None:
-        """Return in how many seconds an open job will end; None when too little is known to say."""
-        eta_s = self.forecast.eta_s(spec, live)
-        if eta_s is not None or live.status is not JobStatus.WAITING:
-            return eta_s
-        tails = [self.spec(job_of(tail_id)) for tail_id in spec.tail_ids]
-        records = [(tail, record) for tail in tails if (record := self.live.records.read(tail)) is not None]
-        etas = [self._eta_s(tail, record) for tail, record in records if not record.status.ended]
-        alone_s = self.forecast.alone_s(spec)
-        if len(records) < len(tails) or alone_s is None or None in etas:
-            return None
-        return round(max((each for each in etas if each is not None), default=0.0) + alone_s, 1)
-
-    def _has_tails(self, spec: JobSpec) -> bool:
-        return all(self.end(job_of(tail_id)) for tail_id in spec.tail_ids)
-
-    def _waiting_for(self, spec: JobSpec, status: JobStatus) -> str | None:
-        """Return what an open job waits for besides its turn."""
-        if status is JobStatus.WAITING:
-            return f"{'tails' if spec.tails else 'tail'} {', '.join(spec.tail_ids)}"
-        if status is not JobStatus.QUEUED or spec.model_hash in self._quietly(
-            self.live.workers.served, {spec.model_hash}
-        ):
-            return None
-        return f"a worker that serves model {spec.model} with the weights {spec.model_hash[:12]}"
+        """Return a job as a reader sees it; raises NotFoundError or GoneError."""
+        return self.states.of(job_id)
 
     def tail_end(self, tail_id: str) -> tuple[JobSpec, JobEnd | None]:
         """Return the personalization behind a tail and how it ended; raises NotFoundError or GoneError."""
@@ -239,7 +198,7 @@ class JobStore:
             raise NotFoundError(f"there is no tail {tail_id}", id=tail_id) from None
         if spec.kind != "personalize":
             raise NotFoundError(f"there is no tail {tail_id}", id=tail_id)
-        return spec, self._refuse_deleted(spec.id)
+        return spec, self.end_unless_deleted(spec.id)
 
     def labels(self, spec: JobSpec) -> dict[str, str]:
         """Return the labels that a tail has now, by the spec of its personalization."""
@@ -257,27 +216,20 @@ class JobStore:
 
     def queued(self, kind: JobKind) -> int:
         """Return how many jobs of a kind wait for a slot, or for their tail; 0 when Redis is away."""
-        return self._quietly(
+        return quietly(
             lambda: self.live.lines.length(kind) + (self.live.open_jobs.waiting() if kind == "edit" else 0), 0
         )
 
     def open_of(self, owner: str) -> int:
         """Return how many of an owner's jobs have not ended; 0 when Redis is away."""
         now_ms = int(self.clock.now().timestamp() * 1000)
-        return self._quietly(lambda: self.live.open_jobs.count_of(owner, now_ms), 0)
-
-    @staticmethod
-    def _quietly(call: Callable[[], T], otherwise: T) -> T:
-        try:
-            return call()
-        except RedisError as error:
-            log.warning("redis.away", error=str(error))
-            return otherwise
+        return quietly(lambda: self.live.open_jobs.count_of(owner, now_ms), 0)
 
     # Ending
 
     def finish(self, spec: JobSpec, end: JobEnd) -> bool:
         """Try to commit an end; success, failure, cancellation and deadline compete. True if this one was the first."""
+        self.states.note_end(spec.id)
         won = self.storage.create(keys.end(spec.id), end.model_dump_json().encode(), "application/json")
         self.close(spec, end if won else self.end(spec.id) or end)
         return won
@@ -294,7 +246,7 @@ class JobStore:
         The cancellation is itself the end: the worker that may be running the job hears of it and finds it committed.
         """
         spec = self.spec(job_id)
-        if end := self._refuse_deleted(job_id):
+        if end := self.end_unless_deleted(job_id):
             self.close(spec, end)  # the first one may have been cut off between the end and what follows it
         else:
             doubt(self.storage, job_id)

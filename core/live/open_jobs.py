@@ -67,9 +67,9 @@ class OpenJobs:
         """Return how many edits wait for their tails."""
         return int(self._client.scard(names.WAITING_JOBS))
 
-    def is_waiting(self, job_id: str) -> bool:
-        """Tell whether an edit waits for its tail."""
-        return bool(self._client.sismember(names.WAITING_JOBS, job_id))
+    def are_waiting(self, job_ids: list[str]) -> list[bool]:
+        """Tell of each job whether it is an edit that waits for its tail."""
+        return [bool(waits) for waits in self._client.smismember(names.WAITING_JOBS, job_ids)] if job_ids else []
 
     def begin_settling(self, tail_id: str) -> None:
         """Note that a tail has ended and its edits are to be settled, so that somebody goes on if this process dies."""

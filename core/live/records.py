@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from typing import cast
+from collections.abc import Sequence
+from typing import Any
 
 import redis
 
@@ -46,10 +47,13 @@ class Records:
         self._scripts.run("begin", keys, spec.id, names.changed_channel(spec.id), *told, line, self._lease_ms, work)
 
     def known(self, job_ids: list[str]) -> list[bool]:
-        """Return for each job whether it has a record."""
+        """Return for each job whether it has a record; one question if all of them have."""
+        keys = [names.record_key(job_id) for job_id in job_ids]
+        if not keys or self._client.exists(*keys) == len(keys):
+            return [True] * len(keys)
         with self._client.pipeline(transaction=False) as pipe:
-            for job_id in job_ids:
-                pipe.exists(names.record_key(job_id))
+            for key in keys:
+                pipe.exists(key)
             return [bool(found) for found in pipe.execute()]
 
     def works(self, job_ids: list[str]) -> list[Work | None]:
@@ -61,16 +65,27 @@ class Records:
 
     def read(self, spec: JobSpec) -> LiveRecord | None:
         """Return a job's record, or None when Redis knows nothing of the job."""
-        raw = cast("dict[str, str]", self._client.hgetall(names.record_key(spec.id)))
-        if "status" not in raw:
-            return None
-        numbers = {name: raw[name] for name in ("attempt", "step", "steps", "loss", "eta_s") if raw.get(name)}
-        preview = PreviewRecord.model_validate_json(raw["preview"]) if raw.get("preview") else None
-        record = LiveRecord.model_validate({"status": raw["status"], "preview": preview, **numbers})
-        if record.status is not JobStatus.QUEUED:
-            return record
-        ahead = self._client.zrank(names.line_key(raw["line"], spec.model_hash), spec.id)
-        return record.model_copy(update={"position": ahead or 0})
+        return self.read_all([spec])[0]
+
+    def read_all(self, specs: Sequence[JobSpec]) -> list[LiveRecord | None]:
+        """Return the records of jobs: in one round trip, those that are queued in two."""
+        raws = self._ask([("HGETALL", names.record_key(spec.id)) for spec in specs])
+        records = [_record(raw) for raw in raws]
+        queued = [n for n, record in enumerate(records) if record and record.status is JobStatus.QUEUED]
+        lines = [names.line_key(raws[n]["line"], specs[n].model_hash) for n in queued]
+        ahead = self._ask([("ZRANK", line, specs[n].id) for n, line in zip(queued, lines, strict=True)])
+        for n, position in zip(queued, ahead, strict=True):
+            records[n] = records[n].model_copy(update={"position": position or 0})  # type: ignore[union-attr] # queued
+        return records
+
+    def _ask(self, commands: Sequence[tuple[str, ...]]) -> list[Any]:
+        """Return the answers to some commands in one round trip."""
+        if len(commands) == 1:
+            return [self._client.execute_command(*commands[0])]  # type: ignore[no-untyped-call] # redis-py
+        with self._client.pipeline(transaction=False) as pipe:
+            for command in commands:
+                pipe.execute_command(*command)  # type: ignore[no-untyped-call] # redis-py
+            return pipe.execute() if commands else []
 
     def progress(self, job_id: str, attempt: int, fields: dict[str, float]) -> None:
         """Write how far an attempt is; an older attempt's word is dropped."""
@@ -95,6 +110,14 @@ class Records:
         channels = (names.changed_channel(spec.id), names.CANCELED)
         keys = [*keys, *names.line_keys(spec), *others]
         return bool(self._scripts.run("end", keys, spec.id, *channels, status, KEEP_S, len(others)))
+
+
+def _record(raw: dict[str, str]) -> LiveRecord | None:
+    if "status" not in raw:
+        return None
+    numbers = {name: raw[name] for name in ("attempt", "step", "steps", "loss", "eta_s") if raw.get(name)}
+    preview = PreviewRecord.model_validate_json(raw["preview"]) if raw.get("preview") else None
+    return LiveRecord.model_validate({"status": raw["status"], "preview": preview, **numbers})
 
 
 def _both(job_id: str) -> list[str]:

@@ -35,7 +35,7 @@ class Life:
         self.folder, self.redis_url, self.lease_s = folder, redis_url, lease_s
         self.storage: Storage = open_storage(str(folder), secret=b"test")
         self.live = LiveStore(connect(redis_url), lease_s=lease_s)
-        self.nudges = Nudges(make_celery(redis_url))
+        self.nudges = Nudges(make_celery(redis_url), self.live.client)
         self.clock = FleetClock(self.live.time_s)
         self.store = JobStore(self.storage, self.live, self.nudges, self.clock)
         self.reconciler = Reconciler(self.store, every_s=0.05, lease_s=lease_s, renew_s=lease_s / 3)

@@ -59,13 +59,12 @@ class Progress:
         if now - self._kept >= self.checkpoint_s or self._has_come_far(report):
             self.keep_checkpoint()
 
-    @property
     def computing_s(self) -> float | None:
-        """How long the steps took that this attempt has made so far; None unless there were several."""
+        """Return how long this attempt has computed until now, its first step included; None unless it made several."""
         if self.latest is None or self._began is None or self.latest.step <= self._began[1]:
             return None
         began, first = self._began
-        return (self._noted - began) * (self.latest.step - first + 1) / (self.latest.step - first)
+        return time.monotonic() - began + (self._noted - began) / (self.latest.step - first)
 
     def _has_come_far(self, report: Report) -> bool:
         """Tell whether too much would be done again; after the last step the result itself is written."""

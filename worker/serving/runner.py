@@ -14,12 +14,9 @@ from redis.exceptions import RedisError
 from core.config import Settings
 from core.errors import StorageUnavailableError, TailorError
 from core.forecast.asides import Asides
-from core.forecast.loads import ModelRates
-from core.forecast.machine import DECODE
-from core.forecast.work import work_of
 from core.jobs.attempts import Attempt
 from core.jobs.claims import Claims
-from core.jobs.records import JobEnd, JobKind, JobSpec
+from core.jobs.records import JobEnd, JobKind
 from worker.engine import (
     CancelReason,
     DeviceLostError,
@@ -89,7 +86,16 @@ class Runner:
             self.heed_nudges()
             if attempt is None:
                 return
+            self._wake_others(kind)
             self._run(attempt)
+
+    def _wake_others(self, kind: JobKind) -> None:
+        """Nudge once more if jobs stand in line that this worker has room for: one nudge may be all there was."""
+        store = self.claims.store
+        with suppress(RedisError):  # the reconciler nudges again
+            has_room = self.slots.taken()[kind] < self.slots.limits[kind]
+            if has_room and store.live.lines.has_any(kind, list(self.claims.serves())):
+                store.nudges.send(kind)
 
     def _hand_back_personalizations(self) -> None:
         """Make room soon: a personalization goes on from its checkpoint, here or elsewhere; edits end soon."""
@@ -138,7 +144,8 @@ class Runner:
                 work = work_for(attempt, backbone, self.claims)
                 result, computing_s = self._through_engine(active, work, backbone)
                 outcome = self._commit(active, lambda: work.keep(result))
-                self._note_aside(attempt.spec, time.monotonic() - began, computing_s)
+                if computing_s is not None:
+                    self.asides.note(backbone.hash, attempt.spec.kind, time.monotonic() - began - computing_s)
                 return outcome
         except (HandedBackError, ModelLostError, StorageUnavailableError) as error:
             return self._give_back(active, error)
@@ -167,15 +174,8 @@ class Runner:
         log.warning("attempt.failed", job=attempt.spec.id, error=problem.detail, exc_info=not expected)
         return self._commit(active, lambda: failure(attempt, problem, self.claims.store.clock.now()))
 
-    def _note_aside(self, spec: JobSpec, seconds: float, computing_s: float | None) -> None:
-        """Note how long a job took beside its steps and the decoding of its pictures."""
-        if computing_s is not None:
-            rates = ModelRates(calls=self.engine.speeds().get(spec.model_hash, {}))
-            decoding_s = rates.seconds(DECODE, work_of(spec).pictures, self.settings.max_batch) or 0.0
-            self.asides.note(spec.model_hash, spec.kind, seconds - computing_s - decoding_s)
-
     def _through_engine(self, active: ActiveAttempt, work: Work, backbone: Any) -> tuple[Any, float | None]:
-        """Return what came out, and the seconds that the steps took, if there were several."""
+        """Return what came out, and the seconds from the first step on, if there were several."""
         attempt, spec = active.attempt, active.attempt.spec
         params = spec.personalize or spec.edit
         active.ticket = self.engine.submit(
@@ -194,7 +194,7 @@ class Runner:
             progress.note(report)
             active.share_done = report.step / report.steps
         try:
-            return active.ticket.result(), progress.computing_s
+            return active.ticket.result(), progress.computing_s()
         except HandedBackError:
             progress.keep_checkpoint()
             raise

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 from core.clock import utc_now
 from core.jobs import keys
 from core.jobs.ids import new_job_id
+from core.jobs.nudges import ENOUGH
 from core.jobs.records import JobEnd, JobStatus
 from core.live.names import LEASES
 from tests.support.flaky_storage import FlakyStorage
@@ -153,14 +154,14 @@ def test_a_lost_nudge_is_sent_again_but_nudges_do_not_pile_up(life: Life) -> Non
     for _ in range(5):
         life.reconciler.run_once()
 
-    assert life.nudges.pending(life.live.client, "personalize") == 3
+    assert life.nudges.pending("personalize") == 3
 
 
 def test_a_nudge_reaches_the_queue_of_its_kind_and_no_other(life: Life) -> None:
     life.nudges.send("edit")
 
-    assert life.nudges.pending(life.live.client, "edit") == 1
-    assert life.nudges.pending(life.live.client, "personalize") == 0
+    assert life.nudges.pending("edit") == 1
+    assert life.nudges.pending("personalize") == 0
 
 
 def test_the_marker_of_a_request_that_never_became_a_job_is_removed_in_the_end(life: Life) -> None:
@@ -291,3 +292,11 @@ def test_a_debt_that_cannot_be_paid_keeps_nobody_from_being_mended(life: Life) -
 
     assert blind.store.owed() == []
     assert life.status(late) is JobStatus.FAILED
+
+
+def test_nudges_that_nobody_takes_are_bounded_however_many_jobs_are_accepted(life: Life) -> None:
+    for _ in range(ENOUGH + 10):
+        life.accept(life.personalization())
+
+    assert life.nudges.pending("personalize") == ENOUGH
+    assert life.live.lines.length("personalize") == ENOUGH + 10

@@ -34,7 +34,7 @@ def test_it_waits_for_the_last_of_its_tails(life: Life) -> None:
     succeeds(life, one)
 
     assert life.status(edit) is JobStatus.WAITING
-    assert life.live.open_jobs.is_waiting(edit.id)
+    assert life.live.open_jobs.are_waiting([edit.id]) == [True]
     assert life.store.state(edit.id).waiting_for == f"tails {one.tail_id}, {other.tail_id}"
     succeeds(life, other)
     assert life.status(edit) is JobStatus.QUEUED

@@ -231,3 +231,15 @@ def test_a_hand_back_waits_for_storage_to_come_back(life: Life, monkeypatch: pyt
     second = life.claims("w2").take("personalize")
     assert second is not None
     assert second.crashes == 0
+
+
+def test_one_nudge_is_enough_for_all_slots_that_are_free(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        life.accept(life.personalization())
+    life.live.client.delete("personalize")
+    runner, nudges = worker(life, "w1", slots=2), []
+    monkeypatch.setattr(runner, "_run", lambda _: nudges.append(life.nudges.pending("personalize")))
+
+    runner.work("personalize")
+
+    assert nudges == [1, 1]  # the first job passed the nudge on, the second one filled the worker
