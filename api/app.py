@@ -88,6 +88,7 @@ def _lifespan_of(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContext
             setting=setting_name("max_body_bytes_in_flight"),
         )
         signing, metrics = Signing(settings.webhook_signing_secrets, services.secret), Metrics(services.live)
+        services.storage_meter.listen(metrics.storage.note)
         preparation = Preparation(services, signing, guard)
         sender = Sender(services, outbound, preparation, threads.webhooks, metrics.webhooks)
         state = AppState(

@@ -35,6 +35,12 @@ def configure_logs(*, level: int = logging.INFO) -> None:
     logging.getLogger("uvicorn.access").addFilter(_hide_keys)
 
 
+def origin() -> dict[str, str]:
+    """Return the fields of a job's spec that say which request, with which key, is served here."""
+    bound = structlog.contextvars.get_contextvars()
+    return {"request_id": bound.get("request_id", ""), "key_id": bound.get("key", "")}
+
+
 def _hidden(value: Any) -> Any:
     return _KEY.sub(r"tailor_\1_…", value) if isinstance(value, str) else value
 

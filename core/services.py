@@ -15,6 +15,7 @@ from core.live.store import LiveStore
 from core.models.registry import ModelRegistry
 from core.storage import open_storage
 from core.storage.base import Storage
+from core.storage.measured import MeasuredStorage, StorageMeter
 from core.storage.race import storage_time_s
 
 SECRET_KEY = "secret"  # noqa: S105 - the key's name in storage, not a secret
@@ -32,6 +33,7 @@ class Services:
     registry: ModelRegistry
     reconciler: Reconciler
     secret: bytes
+    storage_meter: StorageMeter
 
 
 def open_services(settings: Settings) -> Services:
@@ -39,14 +41,15 @@ def open_services(settings: Settings) -> Services:
     storage = configured_storage(settings)
     storage.probe()
     secret = settings.secret.encode() if settings.secret else _shared_secret(storage)
-    storage = configured_storage(settings, secret=secret)
+    meter = StorageMeter()
+    storage = MeasuredStorage(configured_storage(settings, secret=secret), meter)
     live = LiveStore(connect(settings.redis_url), lease_s=settings.lease_s)
     clock = FleetClock(live.time_s)
     clock.begin(storage_time_s(storage))
     jobs = JobStore(storage, live, Nudges(make_celery(settings.redis_url), live.client), clock)
     registry = ModelRegistry(storage, settings.model_locations)
     reconciler = Reconciler(jobs, every_s=settings.reconcile_s, lease_s=settings.lease_s, renew_s=settings.renew_s)
-    return Services(settings, storage, live, clock, jobs, registry, reconciler, secret)
+    return Services(settings, storage, live, clock, jobs, registry, reconciler, secret, meter)
 
 
 def configured_storage(settings: Settings, *, secret: bytes = b"") -> Storage:

@@ -99,6 +99,7 @@ class Runtime:
             "models": self.served.hashes(),
             "clock_skew_s": round(self.services.clock.skew_s, 1),
             "model_cache": asdict(self.cache.stats()),
+            "storage": {name: asdict(stats) for name, stats in self.services.storage_meter.read().items()},
             "prompt_cache": {"hits": self.engine.prompts.hits, "misses": self.engine.prompts.misses},
             "slots": {kind: [self.runner.slots.taken()[kind], most] for kind, most in self.runner.slots.limits.items()},
         }

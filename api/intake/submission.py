@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
+
 from api.intake.checks import (
     check_bytes,
     check_company,
@@ -38,10 +40,13 @@ from core.jobs.ids import tail_of
 from core.jobs.keeping.terms import terms
 from core.jobs.records import JobEnd, JobSpec, JobState, JobStatus, LiveRecord, SourcePicture
 from core.jobs.store import NOTHING_SENT
+from core.logs import origin
 from core.models.info import ModelInfo
 from core.models.parameters import Fit
 from core.models.sweeps import SEED_LIMIT
 from core.services import Services
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -212,6 +217,7 @@ def accepted_now(
     return {
         "id": job_id,
         **_times(services),
+        **origin(),
         "model": info.name,
         "model_hash": info.hash,
         "seed": secrets.randbelow(SEED_LIMIT) if seed is None else seed,
@@ -235,6 +241,8 @@ def _accept(
     stored, new = services.jobs.accept(spec, sent, shared_id=idempotency_key is not None)
     if not new:
         return _same(services, stored, spec.request_hash)
+    for job in (stored, *stored.edits):
+        log.info("job.accepted", job=job.id, kind=job.kind)
     services.jobs.announce(stored, tail_end=tail_end)
     status = JobStatus.WAITING if spec.kind == "edit" and tail_end is None else JobStatus.QUEUED
     # Not read back: the job is accepted, and nothing that fails from here on may say otherwise.

@@ -18,6 +18,9 @@ from core.models.info import ModelInfo
 from core.models.sweeps import SEED_LIMIT
 from core.services import Services
 
+_OF_ITS_TAIL = {"owner", "created_at", "deadline_at", "model", "model_hash", "tail_id", "webhook"}
+_OF_ITS_TAIL |= {"request_id", "key_id"}
+
 
 def with_json(body: Body, name: str) -> Body:
     """Return a body in which one of a form's fields, which is JSON, is read."""
@@ -66,9 +69,7 @@ def _edit_of(services: Services, tail: JobSpec, info: ModelInfo, fields: NewEdit
         check_strength(params, tail, has_picture=True)  # that of the personalization
     positions = tail.positions or 0
     check_edit_prompts(services, info, positions, {"prompt": fields.prompt}, params.negative_prompt)
-    accepted = tail.model_dump(
-        include={"owner", "created_at", "deadline_at", "model", "model_hash", "tail_id", "webhook"}
-    )
+    accepted = tail.model_dump(include=_OF_ITS_TAIL)
     accepted |= terms(services.settings, fields.labels, fields.ttl)
     seed = secrets.randbelow(SEED_LIMIT) if fields.seed is None else fields.seed
     return JobSpec(**accepted, id=new_job_id(), kind="edit", prompt=fields.prompt, seed=seed, edit=params)

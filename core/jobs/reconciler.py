@@ -150,7 +150,7 @@ class Reconciler:
         history = read_attempts(self.store.storage, spec.id)
         doubt(self.store.storage, spec.id)
         if self.store.live.leases.reap(spec, line_after(spec, history), token=token):
-            log.warning("job.reaped", job=spec.id, attempt=history.newest, crashes=history.crashes)
+            log.warning("job.reaped", job=spec.id, attempt=history.newest, crashes=history.crashes, **spec.origin)
             self.store.nudges.send(spec.kind, spec.id)
 
     def _close(self, job_id: str) -> None:

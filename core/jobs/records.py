@@ -79,8 +79,15 @@ class JobSpec(Record):
     webhook: Webhook | None = Field(None, description="who is told of its end")
     ttl_s: float | None = Field(None, description="kept for so long after its end; None: for ever")
     labels: dict[str, str] = Field(default_factory=dict, description="set by the client")
+    request_id: str = Field("", description="of the request that it came with, as logs have it")
+    key_id: str = Field("", description="of the API key that it came with, if there was one")
     input_bytes: int = Field(0, description="of its pictures, or of the tail's file, as they are stored")
     request_hash: str = Field("", description="SHA-256 of the canonical fields and the pictures, for Idempotency-Key")
+
+    @property
+    def origin(self) -> dict[str, str]:
+        """What the log of whoever works on it says of where it comes from."""
+        return {name: value for name, value in (("request_id", self.request_id), ("key", self.key_id)) if value}
 
     @property
     def input_keys(self) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ class Leases:
 
         If it ran it goes to `line`; if it was only taken from its line, it goes back there.
         """
-        keys, told = [*_job(spec.id), names.LINES_IN_USE], [names.changed_channel(spec.id), token, line]
+        keys, told = [*_job(spec.id), names.LINES_IN_USE, names.COUNTS], [names.changed_channel(spec.id), token, line]
         for way in names.lines_of(spec):
             keys += [names.line_key(way, spec.model_hash), names.turns_key(way, spec.model_hash)]
             told += [way, names.in_use(way, spec.model_hash)]

@@ -74,6 +74,23 @@ class Lines:
             found = pipe.execute()
         return list(zip(found[::2], found[1::2], strict=True))
 
+    def next_since(self) -> dict[str, float]:
+        """Return by line when the job that is next in it was accepted, in seconds since 1970; the oldest of all models.
+
+        Empty lines are left out.
+        """
+        lines = list(self.lengths())
+        heads = [(line, jobs[0]) for (line, _), (jobs, _) in zip(lines, self.heads(lines, 1), strict=True) if jobs]
+        with self._client.pipeline(transaction=False) as pipe:
+            for _, job_id in heads:
+                pipe.zscore(names.OPEN_JOBS, job_id)
+            accepted = zip([line for line, _ in heads], pipe.execute(), strict=True)
+        oldest: dict[str, float] = {}
+        for line, at in accepted:
+            if at is not None:
+                oldest[line] = min(float(at), oldest.get(line, float("inf")))
+        return oldest
+
     def length(self, line: str) -> int:
         """Return how many jobs stand in a line, over all models."""
         return sum(count for (name, _), count in self.lengths().items() if name == line)

@@ -22,6 +22,8 @@ DELIVERIES = "tailor:deliveries"  # the sorted set of webhook deliveries that ar
 WORKER_STATES = "tailor:worker-states"  # the hash of what each worker said of itself
 WORKER_LOADS = "tailor:worker-loads"  # the hash of what each worker runs, and how fast
 
+COUNTS = "tailor:counts"  # the hash of what was counted since Redis was empty: `ended:kind:status`, `leases-lost`
+
 ALONE = "alone"  # the line of jobs that were there at two crashes
 
 
@@ -56,6 +58,14 @@ def lease_key(job_id: str) -> str:
 def open_key(owner: str) -> str:
     """Return the sorted set of an owner's jobs that have not ended, by deadline in ms."""
     return f"tailor:open:{owner}"
+
+
+LEASES_LOST = "leases-lost"  # the field of COUNTS that says how many leases ran out
+
+
+def ended_count(kind: JobKind, status: str) -> str:
+    """Return the field of COUNTS that says how many jobs of a kind ended so."""
+    return f"ended:{kind}:{status}"
 
 
 def rate_key(policy: str, who: str) -> str:

@@ -27,6 +27,10 @@ class OpenJobs:
             pipe.zcard(key)
             return int(pipe.execute()[1])
 
+    def counts(self) -> dict[str, int]:
+        """Return what was counted since Redis was empty: `ended:kind:status` and `leases-lost`."""
+        return {name: int(count) for name, count in cast("dict[str, str]", self._client.hgetall(names.COUNTS)).items()}
+
     def some(self, first: int, count: int) -> list[str]:
         """Return jobs by age, from the `first`-th oldest on."""
         return cast("list[str]", self._client.zrange(names.OPEN_JOBS, first, first + count - 1))

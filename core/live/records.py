@@ -105,11 +105,13 @@ class Records:
         Tells whether Redis did not know that before.
         """
         sets = [names.LEASES, names.OPEN_JOBS, names.DEADLINES, names.WAITING_JOBS, names.waiting_key(spec.tail_id)]
-        keys = [*_both(spec.id), names.lease_key(spec.id), *sets, names.CLOSING, names.open_key(spec.owner)]
+        keys = [*_both(spec.id), names.lease_key(spec.id), *sets, names.CLOSING]
+        keys += [names.open_key(spec.owner), names.COUNTS]
         others = names.other_waiting_keys(spec)
+        keys += [*names.line_keys(spec), *others]
         channels = (names.changed_channel(spec.id), names.CANCELED)
-        keys = [*keys, *names.line_keys(spec), *others]
-        return bool(self._scripts.run("end", keys, spec.id, *channels, status, KEEP_S, len(others)))
+        told = (status, KEEP_S, len(others), names.ended_count(spec.kind, status))
+        return bool(self._scripts.run("end", keys, spec.id, *channels, *told))
 
 
 def _record(raw: dict[str, str]) -> LiveRecord | None:

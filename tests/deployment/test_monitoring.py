@@ -32,7 +32,8 @@ def series(api: httpx.Client, worker: PretendingWorker, services: Services) -> d
     assert personalize(api).status_code == 202
     counts = {"calls": 10, "rows": 40, "padded_rows": 0, "seconds": 1.0}
     engine = {"requests": {"NoiseLoss": counts, "PredictNoise": counts}, "running": 3}
-    services.live.workers.beat("one", {"engine": engine}, ttl_s=60)
+    storage = {"put": {"requests": 1, "failed": 0, "seconds": 0.01}}
+    services.live.workers.beat("one", {"engine": engine, "storage": storage}, ttl_s=60)
     return exported(api.get("/metrics").text)
 
 

@@ -64,7 +64,7 @@ class Heartbeat:
             try:
                 self._renew(attempt)
             except Exception:  # what is wrong with one lease must not cost the others theirs
-                log.exception("lease.renew.failed", job=attempt.spec.id, attempt=attempt.number)
+                log.exception("lease.renew.failed", job=attempt.spec.id, attempt=attempt.number, **attempt.spec.origin)
         try:
             self.claims.store.live.workers.beat(self.claims.worker_id, self.describe(), ttl_s=self.every_s * 3)
         except RedisError as error:
@@ -72,7 +72,7 @@ class Heartbeat:
 
     def _renew(self, attempt: Attempt) -> None:
         if not self.claims.renew(attempt):
-            log.warning("lease.lost", job=attempt.spec.id, attempt=attempt.number)
+            log.warning("lease.lost", job=attempt.spec.id, attempt=attempt.number, **attempt.spec.origin)
             self.runner.lose(attempt)
 
     def _listen_loop(self) -> None:

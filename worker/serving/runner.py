@@ -110,12 +110,15 @@ class Runner:
             self.heed(kind, taken[kind] < most)
 
     def _run(self, attempt: Attempt) -> None:
+        about = {"job": attempt.spec.id, "attempt": attempt.number, **attempt.spec.origin}
+        with structlog.contextvars.bound_contextvars(**about):
+            self._run_logged(attempt)
+
+    def _run_logged(self, attempt: Attempt) -> None:
         active = self._active[attempt.token] = ActiveAttempt(attempt, alone=attempt.alone)
         self._note_change()
         started = time.monotonic()
-        log.info(
-            "attempt.started", job=attempt.spec.id, kind=attempt.spec.kind, attempt=attempt.number, alone=attempt.alone
-        )
+        log.info("attempt.started", kind=attempt.spec.kind, alone=attempt.alone)
         probation = threading.Timer(PROBATION_S, self.taker.end_probation, [active])
         probation.daemon = True
         if attempt.alone and attempt.crashes == 2:
@@ -128,7 +131,7 @@ class Runner:
             self.taker.give(active)
             self._note_change()
             self.heed_nudges()
-        log.info("attempt.ended", job=attempt.spec.id, outcome=outcome, seconds=round(time.monotonic() - started, 2))
+        log.info("attempt.ended", outcome=outcome, seconds=round(time.monotonic() - started, 2))
 
     def _note_change(self) -> None:
         """Write down what runs now, and have it told."""

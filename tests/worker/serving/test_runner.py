@@ -7,6 +7,9 @@ from pathlib import Path
 from queue import Queue
 
 import pytest
+import structlog
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from core.config import Settings
 from core.jobs import keys
@@ -243,3 +246,20 @@ def test_one_nudge_is_enough_for_all_slots_that_are_free(life: Life, monkeypatch
     runner.work("personalize")
 
     assert nudges == [1, 1]  # the first job passed the nudge on, the second one filled the worker
+
+
+def test_every_line_of_an_attempts_log_says_job_attempt_request_and_key(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tries(_active: ActiveAttempt) -> str:
+        structlog.get_logger().info("from.deep.inside")
+        return "succeeded"
+
+    spec = life.accept(life.personalization(request_id="a-request", key_id="a-key"))
+    runner = worker(life, "w1")
+    monkeypatch.setattr(runner, "_try", tries)
+    with capture_logs(processors=[merge_contextvars]) as lines:
+        runner.work("personalize")
+    about = {"job": spec.id, "attempt": 1, "request_id": "a-request", "key": "a-key"}
+    assert [line["event"] for line in lines] == ["attempt.started", "from.deep.inside", "attempt.ended"]
+    assert all(about.items() <= line.items() for line in lines)
