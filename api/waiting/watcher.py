@@ -16,7 +16,7 @@ from core.live.names import changed_channel
 log = structlog.get_logger()
 RETRY_S = 1.0
 PING_S = 10.0
-IDLE_CHANNEL = "tailor:changed:none"
+IDLE_CHANNEL = changed_channel("none")
 
 
 class Watch:

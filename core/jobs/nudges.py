@@ -12,6 +12,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from core.jobs.records import KINDS, JobKind
+from core.live import names
 
 NUDGE = "tailor.nudge"
 ENOUGH = 64  # nudges of a kind that wait to be taken: each wakes one worker, which wakes others
@@ -46,6 +47,7 @@ def make_celery(redis_url: str, *, socket_timeout_s: float = 1) -> Celery:
         worker_hijack_root_logger=False,
         worker_enable_remote_control=False,  # the engine owns cancellation; this saves a thread of broadcasts
         broker_transport_options={
+            "global_keyprefix": names.NUDGES,
             "socket_connect_timeout": 1,
             "socket_timeout": socket_timeout_s,
             "socket_keepalive": True,
@@ -79,5 +81,5 @@ class Nudges:
         return True
 
     def pending(self, kind: JobKind) -> int:
-        """Return how many nudges of a kind nobody has taken yet: kombu keeps a queue as a Redis list of its name."""
-        return int(self._client.llen(kind))
+        """Return how many nudges of a kind nobody has taken yet."""
+        return int(self._client.llen(names.nudges_key(kind)))

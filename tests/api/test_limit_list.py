@@ -174,7 +174,7 @@ def test_open_jobs_and_rates_are_named_as_they_are_listed(strict: httpx.Client, 
     listed, problem = ria.get("/limits").json()["limits"], check(personalize(ria), 429, "quota-exceeded")
     assert (problem["limit"], problem["setting"], problem["under_way"]) == (4, "TAILOR_MAX_OPEN_PER_OWNER", 4)
     assert listed["open_jobs"]["used"] == 4
-    services.live.client.set("tailor:rate:submissions:owner:ria", services.live.time_s() * 1000 + 10**9)
+    services.live.client.set("{tailor}:rate:submissions:owner:ria", services.live.time_s() * 1000 + 10**9)
     problem = check(personalize(ria), 429, "rate-limited")
     listed = ria.get("/limits").json()["limits"]["rate_submissions"]
     assert [problem[name] for name in ("limit", "window_s", "setting")] == [

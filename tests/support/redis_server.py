@@ -14,16 +14,22 @@ from pathlib import Path
 
 import redis
 
+from tests.support.ports import free_ports
+
 MIN_MAJOR = 7
 START_TIMEOUT_S = 20.0
 
 
 @dataclass
 class RedisEndpoint:
-    """One Redis server that a test may stop, kill and start again; with `append_only` it keeps its data."""
+    """One Redis server that a test may stop, kill and start again; with `append_only` it keeps its data.
+
+    With `cluster` it is a cluster of one, which refuses what touches keys of several slots.
+    """
 
     folder: Path
     append_only: bool = False
+    cluster: bool = False
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -65,10 +71,14 @@ class RedisEndpoint:
     def _options(self) -> list[str]:
         always = ["--appendfsync", "always"] if self.append_only else []
         return [
-            *("--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder)),
+            *("--port", self._port(), "--unixsocket", str(self.socket), "--dir", str(self.folder)),
             *("--save", "", "--appendonly", "yes" if self.append_only else "no", *always),
             *("--maxmemory-policy", "noeviction"),
+            *(("--cluster-enabled", "yes", "--cluster-port", str(free_ports(1)[0])) if self.cluster else ()),
         ]
+
+    def _port(self) -> str:
+        return str(free_ports(1)[0]) if self.cluster else "0"  # a cluster's nodes know each other by their ports
 
     def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -81,16 +91,25 @@ class RedisEndpoint:
             except redis.RedisError:
                 time.sleep(0.02)  # nothing tells when a server has bound its socket
             else:
+                if self.cluster:
+                    self._take_all_slots(deadline)
                 return
         raise RuntimeError(f"redis-server in {self.folder} did not answer in {START_TIMEOUT_S:.0f} s")
 
+    def _take_all_slots(self, deadline: float) -> None:
+        with self.client() as client:
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)  # type: ignore[no-untyped-call] # redis-py
+            while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":  # type: ignore[no-untyped-call]
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+
 
 @contextmanager
-def redis_server(*, append_only: bool = False) -> Iterator[RedisEndpoint]:
+def redis_server(*, append_only: bool = False, cluster: bool = False) -> Iterator[RedisEndpoint]:
     """Run a Redis server for the length of the block."""
     # Not pytest's tmp_path: a unix socket's path may have 107 bytes at most.
     folder = Path(tempfile.mkdtemp(prefix="tailor-redis-"))
-    endpoint = RedisEndpoint(folder, append_only=append_only)
+    endpoint = RedisEndpoint(folder, append_only=append_only, cluster=cluster)
     try:
         endpoint.start()
         yield endpoint

@@ -11,7 +11,7 @@ from core.jobs import keys
 from core.jobs.ids import new_job_id
 from core.jobs.nudges import ENOUGH
 from core.jobs.records import JobEnd, JobStatus
-from core.live.names import LEASES
+from core.live.names import LEASES, nudges_key, record_key
 from tests.support.flaky_storage import FlakyStorage
 from tests.support.job_life import LEASE_S, MODEL_HASH, Life
 from tests.support.redis_server import redis_server
@@ -149,7 +149,7 @@ def test_a_job_past_its_deadline_fails_wherever_it_stands(life: Life) -> None:
 def test_a_lost_nudge_is_sent_again_but_nudges_do_not_pile_up(life: Life) -> None:
     for _ in range(3):
         life.accept(life.personalization())
-    life.live.client.delete("personalize")
+    life.live.client.delete(nudges_key("personalize"))
 
     for _ in range(5):
         life.reconciler.run_once()
@@ -223,7 +223,7 @@ def test_an_end_that_redis_never_heard_of_is_announced_although_the_lease_is_hel
 
     life.reconciler.run_once()
 
-    assert life.live.client.hget(f"tailor:job:{spec.id}", "status") == "canceled"
+    assert life.live.client.hget(record_key(spec.id), "status") == "canceled"
     assert life.open_jobs() == set()
 
 

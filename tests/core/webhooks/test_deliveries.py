@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.jobs.records import JobSpec
+from core.live.names import DELIVERIES
 from core.webhooks import keys
 from core.webhooks.records import DeliveryRef, DeliveryState, Webhook
 from tests.support.interrupted_storage import Point, die_at
@@ -37,7 +38,7 @@ def life(tmp_path: Path) -> Iterator[Life]:
 
 def owed(life: Life) -> list[str]:
     """Return what Redis says is owed."""
-    return sorted(life.live.client.zrange("tailor:deliveries", 0, -1))
+    return sorted(life.live.client.zrange(DELIVERIES, 0, -1))
 
 
 def marked(life: Life) -> list[str]:

@@ -15,7 +15,7 @@ from core.config import Settings
 from core.jobs import keys
 from core.jobs.attempts import Attempt
 from core.jobs.records import JobSpec, JobStatus
-from core.live.names import again
+from core.live.names import again, nudges_key
 from tests.support.job_life import LONG_LEASE_S, Life
 from tests.support.redis_server import redis_server
 from worker.engine import CancelReason, Engine
@@ -239,7 +239,7 @@ def test_a_hand_back_waits_for_storage_to_come_back(life: Life, monkeypatch: pyt
 def test_one_nudge_is_enough_for_all_slots_that_are_free(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(3):
         life.accept(life.personalization())
-    life.live.client.delete("personalize")
+    life.live.client.delete(nudges_key("personalize"))
     runner, nudges = worker(life, "w1", slots=2), []
     monkeypatch.setattr(runner, "_run", lambda _: nudges.append(life.nudges.pending("personalize")))
 
