@@ -25,7 +25,7 @@ from api.outbound.client import Outbound
 from api.outbound.connections import resolve
 from api.owners import Owners
 from api.readiness import Readiness
-from api.routes import files, health, home, jobs, limits, lists, models, submit, tails, webhooks
+from api.routes import files, health, home, jobs, limits, lists, models, reference, submit, tails, webhooks
 from api.state import AppState, LifespanState
 from api.threads import AllThreads
 from api.versions import VersionPrefix
@@ -68,7 +68,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(RequestLog)
     app.add_middleware(VersionPrefix)
     document.install(app, settings)
-    for routes in (home, submit, lists, jobs, tails, files, models, limits, webhooks, health):
+    for routes in (home, reference, submit, lists, jobs, tails, files, models, limits, webhooks, health):
         app.include_router(routes.router)
     return app
 

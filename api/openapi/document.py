@@ -8,10 +8,9 @@ from functools import lru_cache
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from api.openapi.headers import HEADERS
 from api.openapi.operations import complete
@@ -49,11 +48,6 @@ def install(app: FastAPI, settings: Settings) -> None:
     def openapi_document(request: Request) -> Response:
         prefix = request.scope.get("root_path", "").removesuffix(V1)
         return Response(written(prefix), media_type="application/json")
-
-    @app.get("/docs", include_in_schema=False)
-    @app.head("/docs", include_in_schema=False)
-    async def docs() -> HTMLResponse:
-        return get_swagger_ui_html(openapi_url="openapi.json", title=app.title)
 
 
 def document(app: FastAPI, settings: Settings) -> dict[str, Any]:

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+from api.intake.identity import MAX_KEY_CHARS
 from api.openapi import problems
 from api.openapi.answers import examples_of
 from api.openapi.bodies import request_bodies
 from api.openapi.headers import headers
 from api.openapi.links import links_from
 from api.openapi.problems import may_answer
-from core.errors import IdempotencyConflictError, InvalidInputError, TailorError
+from api.openapi.schemas import without_null
+from core.errors import GoneError, IdempotencyConflictError, InvalidInputError, TailorError
 
 _BODIES = request_bodies()
+# What is checked of parameters beside their types
+_PARAMETERS: dict[str, dict[str, Any]] = {
+    "job_id": {"pattern": "^job_[0-9a-f]{24}$"},
+    "tail_id": {"pattern": "^tail_[0-9a-f]{24}$"},
+    "cursor": {"pattern": "^[A-Za-z0-9_-]+=*$"},
+    "Idempotency-Key": {"minLength": 1, "maxLength": MAX_KEY_CHARS, "pattern": r"^[ -~\u00a1-\u00ac\u00ae-\u00ff]+$"},
+    "label": {
+        "items": {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}:[^\u0000-\u001f\u007f-\u009f]+$"}
+    },
+}
 _RATE = ("RateLimit", "RateLimit-Policy")
 _IDS = ("job_id", "tail_id")
 
@@ -23,6 +35,8 @@ def complete(operation: dict[str, Any], method: str, path: str) -> None:
     operation.setdefault("summary", name)
     if operation["summary"] == name.replace("_", " ").title():  # nobody gave it another
         operation["summary"] = name.replace("_", " ").capitalize()
+    for parameter in operation.get("parameters", []):
+        parameter["schema"] = without_null(parameter["schema"]) | _PARAMETERS.get(parameter["name"], {})
     if name in _BODIES:
         operation["requestBody"] = _BODIES[name]
     responses = {status: one for status, one in operation["responses"].items() if not _is_frameworks(one)}
@@ -51,7 +65,7 @@ def _errors(operation: dict[str, Any], method: str, path: str) -> list[type[Tail
     if any(one["in"] in ("query", "path") and one["name"] not in _IDS for one in parameters):
         found.append(InvalidInputError)
     if any(one["name"] == "Idempotency-Key" for one in parameters):
-        found += [InvalidInputError, IdempotencyConflictError]
+        found += [InvalidInputError, IdempotencyConflictError, GoneError]  # that which it made may be deleted
     return list(dict.fromkeys(found))
 
 

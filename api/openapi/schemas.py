@@ -111,6 +111,7 @@ def _edit(fields: Schema, *, absent: Schema) -> Schema:
             {"anyOf": [{"required": ["prompt"]}, _given_sweep("prompt")]},
             {"anyOf": [with_strength, _none(absent, "picture", "picture_url")]},
             {"anyOf": [_none(absent, "sweep"), {"properties": {"num_images": {"const": 1}}}]},
+            {"anyOf": [_none(absent, "picture"), _none(absent, "picture_url")]},
         ],
     }  # fmt: skip
 
@@ -135,13 +136,13 @@ def _edit_form(fields: Schema) -> Schema:
         "oneOf": [{"required": ["tail_id"]}, {"required": ["tails"]}],
         "anyOf": [{"required": ["prompt"]}, _given_sweep("prompt")],
         "dependentRequired": {"picture": ["strength"], "picture_url": ["strength"]},
-        "not": {"required": ["sweep", "num_images"]},
+        "allOf": [{"not": {"required": both}} for both in (["sweep", "num_images"], ["picture", "picture_url"])],
     }
 
 
 def _as_form(schema: Schema) -> Schema:
     """Return the schema of the same fields in a form, which has no null."""
-    properties = {name: _without_null(field) for name, field in schema["properties"].items()}
+    properties = {name: without_null(field) for name, field in schema["properties"].items()}
     if "webhook" in properties:
         events = "of the webhook, comma-separated; the three ends, if not given"
         properties["webhook"] = _text("who is told of the job")
@@ -152,7 +153,8 @@ def _as_form(schema: Schema) -> Schema:
     return schema | {"properties": properties}
 
 
-def _without_null(field: Schema) -> Schema:
+def without_null(field: Schema) -> Schema:
+    """Return the schema of a field that is a text on its way, and so never null."""
     if "anyOf" not in field:
         return field
     others = [each for each in field["anyOf"] if each != NULL]

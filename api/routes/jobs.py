@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from starlette.responses import StreamingResponse
@@ -22,19 +22,17 @@ from api.waiting.longpoll import wait_for_change, wanted_wait_s
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 Prefer = Annotated[str | None, Header(description="`wait=30`: answer when the status changes", examples=["wait=30"])]
 Purge = Annotated[bool, Query(description="delete it with its pictures, its tail and all else that is stored of it")]
-EVENTS = """id: 1767366245000-0
-event: status
-data: {"status":"running"}
-
-id: 1767366246000-0
-event: progress
-data: {"step":12,"steps":30,"loss":0.06,"eta_s":3.5}
-
-id: 1767366250000-0
-event: status
-data: {"status":"succeeded"}
-
-"""
+EVENT: dict[str, Any] = {
+    "type": "object",
+    "description": "each event of the stream",
+    "properties": {
+        "event": {"enum": ["snapshot", "status", "progress", "preview"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "id": {"type": "string", "description": "for Last-Event-ID"},
+    },
+    "required": ["event", "data"],
+}
+PROGRESS = {"event": "progress", "data": '{"step":12,"steps":30,"loss":0.06,"eta_s":3.5}', "id": "1767366246000-0"}
 LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", description="go on after this event")]
 
 
@@ -77,7 +75,7 @@ def cancel_job(job_id: JobId, services: Use, request: Request, purge: Purge = Fa
     response_class=StreamingResponse,
     responses={
         200: {
-            "content": {"text/event-stream": {"schema": {"type": "string"}, "examples": {"events": {"value": EVENTS}}}},
+            "content": {"text/event-stream": {"schema": EVENT, "examples": {"progress": {"value": PROGRESS}}}},
             "description": "`snapshot`, `status`, `progress` and `preview` events, each with a JSON object",
         },
         204: {"description": "the last event was the job's end: there is nothing more"},

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 FOLDER = Path(__file__).parent / "page"
 PAGE = "index.html"
-_TYPES = {
+TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -46,7 +46,7 @@ class Asset:
 @cache
 def assets() -> dict[str, Asset]:
     """Return all files by their paths below `page/`."""
-    files = (path for path in sorted(FOLDER.rglob("*")) if path.suffix in _TYPES)
+    files = (path for path in sorted(FOLDER.rglob("*")) if path.suffix in TYPES)
     return {path.relative_to(FOLDER).as_posix(): _read(path) for path in files}
 
 
@@ -54,4 +54,4 @@ def _read(path: Path) -> Asset:
     data = path.read_bytes()
     gzipped = gzip.compress(data, mtime=0)
     tag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
-    return Asset(data, _TYPES[path.suffix], tag, gzipped if len(gzipped) < len(data) * 0.9 else None)
+    return Asset(data, TYPES[path.suffix], tag, gzipped if len(gzipped) < len(data) * 0.9 else None)

@@ -220,6 +220,10 @@ class AsyncTailor:
         """Return what the server reports of itself, `ready` among it."""
         return await self._sender.do(operations.readiness())
 
+    async def count_tokens(self, model: str, text: str) -> int:
+        """Return how many tokens a model makes of a text, with its two markers."""
+        return await self._sender.do(operations.count_tokens(model, text))
+
     async def limits(self) -> dict[str, Any]:
         """Return every limit of the server with its setting, and what you have used."""
         return await self._sender.do(operations.limits())

@@ -217,6 +217,10 @@ class Tailor:
         """Return what the server reports of itself, `ready` among it."""
         return self._sender.do(operations.readiness())
 
+    def count_tokens(self, model: str, text: str) -> int:
+        """Return how many tokens a model makes of a text, with its two markers."""
+        return self._sender.do(operations.count_tokens(model, text))
+
     def limits(self) -> dict[str, Any]:
         """Return every limit of the server with its setting, and what you have used."""
         return self._sender.do(operations.limits())

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel
@@ -170,6 +171,12 @@ def webhook_secrets() -> Call[list[str]]:
 def models() -> Call[list[Model]]:
     """GET /models."""
     return Call("GET", "/models", lambda answer: [Model.model_validate(one) for one in answer.json()])
+
+
+def count_tokens(model: str, text: str) -> Call[int]:
+    """GET /models/{name}/tokens."""
+    path = f"/models/{quote(model, safe='')}/tokens"
+    return Call("GET", path, lambda answer: int(answer.json()["tokens"]), {"text": text})
 
 
 def limits() -> Call[dict[str, Any]]:
