@@ -3,6 +3,7 @@
 # make chart  the Helm chart, linted and rendered by Helm, its objects held against Kubernetes' schemas
 # make dist   the wheels, in dist/                                make test-images   both images built and used
 # make faults breaks a running fleet again and again, and counts what was lost: most of two hours
+# make contract  holds a real server to its OpenAPI document: thousands of generated requests, all checks, a few minutes
 # Variables: PYTHON=/path/to/python3.12; TORCH_INDEX=the URL of PyTorch's index of CPU builds (Linux without a GPU:
 # 200 MB in place of several GB); ARGS="..." for pytest, tailor up or tailor demo.
 PYTHON ?=
@@ -10,7 +11,7 @@ TORCH_INDEX ?=
 ARGS ?=
 export PYTHON TORCH_INDEX
 
-.PHONY: demo up test test-images lint faults chart venv dist clean
+.PHONY: demo up test test-images contract lint faults chart venv dist clean
 
 demo: venv
 	@.venv/bin/tailor demo $(ARGS)
@@ -26,6 +27,9 @@ test-images: venv
 
 faults: venv
 	@.venv/bin/python -m bench.faults --faults 200 --jobs 300 $(ARGS)
+
+contract: venv
+	@.venv/bin/python -m tests.contract $(ARGS)
 
 lint: venv
 	.venv/bin/ruff check .

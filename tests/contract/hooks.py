@@ -96,6 +96,8 @@ def _mended(name: str, value: Any) -> Any:
         return [_pictured(one) for one in value] if isinstance(value, list) else _pictured(value)
     if name == "labels" and isinstance(value, dict):
         return {label: _shown(text, "x") for label, text in value.items()}
+    if name in ("width", "height") and isinstance(value, int):  # each model takes others
+        return 64
     return value
 
 
@@ -137,12 +139,17 @@ def _mend_personalize(body: dict[str, Any]) -> None:
 def _mend_edit(body: dict[str, Any]) -> None:
     if body.get("picture") is not None and body.get("picture_url") is not None:
         del body["picture_url"]
+    if body.get("tail_id") is not None:
+        body.pop("tails", None)
+    elif body.get("tails") is None:
+        body["tail_id"] = "tail_0123456789abcdef01234567"
     tails = body.get("tails")
     if isinstance(tails, list):
         body["tails"] = list({use["id"]: use for use in tails}.values())
         body["tail_mode"] = "residual"
     sweep = body.get("sweep")
     if isinstance(sweep, dict):
+        body.pop("num_images", None)
         for name, values in sweep.items():
             sweep[name] = _mended(name, values)[:2] if isinstance(values, list) else values
         if not any(sweep.values()):
