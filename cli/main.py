@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from cli.commands import edit, jobs, keys, personalize, server, tails
+from cli.commands import edit, jobs, keys, models, personalize, server, tails
 from core.version import tailor_version
 
 app = typer.Typer(
@@ -34,7 +34,7 @@ app.command()(tails.tails)
 app.command()(tails.label)
 app.command("import")(tails.import_tail)
 app.command()(jobs.delete)
-app.command()(server.models)
+app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
 
 

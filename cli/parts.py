@@ -17,14 +17,19 @@ class MissingPartError(Exception):
     """Something is not installed; the message says in one line what to install."""
 
 
-def require_worker() -> None:
-    """Raise MissingPartError unless a worker can run here: its packages are there, and a model that it can load."""
+def require_packages() -> None:
+    """Raise MissingPartError unless what computes is installed here."""
     missing = [name for name in WORKER_PACKAGES if find_spec(name) is None]
     if missing:
         raise MissingPartError(
             f"a worker needs {', '.join(missing)}: {INSTALL_CRITTERS} (it brings them), "
             "or pip install 'tailor[worker,embedded]' for models of your own"
         )
+
+
+def require_worker() -> None:
+    """Raise MissingPartError unless a worker can run here: its packages are there, and a model that it can load."""
+    require_packages()
     try:
         _ = Settings().loadable_models
     except NoModelError as error:

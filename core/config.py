@@ -78,7 +78,9 @@ class Settings(LimitSettings):
         description="name=folder, file.safetensors or hub name, comma-separated, beside the embedded model; the first "
         "is the default. +lora:file@0.8 and +ti:file merge what they name into it",
     )
-    device: str = Field("auto", description="auto (CUDA; the CPU where the machine has no GPU), cpu, cuda, cuda:1 …")
+    device: str = Field(
+        "auto", description="auto (CUDA, else Apple's GPU; the CPU where there is none), cpu, mps, cuda, cuda:1 …"
+    )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     compile: bool = Field(False, description="compile UNets with torch.compile: minutes at the first calls")
     model_memory_mb: int = Field(16_000, ge=1, description="budget of the model cache")

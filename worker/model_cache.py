@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections import OrderedDict
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import torch
 
 from core.diffusion.backbone import Backbone, load_backbone
+from core.diffusion.checkpoints.errors import ModelTooLargeError
 from core.errors import NotFoundError
 
 
@@ -106,7 +108,7 @@ class ModelCache:
         """Load the backbone into its entry, or forget the entry and tell all who wait for it."""
         began = time.monotonic()
         try:
-            backbone = self._load(self.locations[name], name)
+            backbone = self._load_making_room(name)
             memory_bytes = backbone.memory_bytes
         except BaseException as error:
             with self._lock:
@@ -121,6 +123,30 @@ class ModelCache:
             self._evict()
         entry.backbone.set_result(backbone)
 
+    def _load_making_room(self, name: str) -> Backbone:
+        """Load a backbone; one that doesn't fit is tried once more after all that nobody uses has left."""
+        try:
+            return self._load(self.locations[name], name)
+        except ModelTooLargeError:
+            if not self._drop_unused():
+                raise
+        return self._load(self.locations[name], name)
+
+    def _drop_unused(self) -> bool:
+        """Drop every entry that nobody uses, and tell whether there was one."""
+        with self._lock:
+            unused = [name for name, entry in self._entries.items() if entry.users == 0]
+            for name in unused:
+                self._drop(name)
+        return bool(unused)
+
+    def _drop(self, name: str) -> None:
+        """Let an entry go; the lock is held."""
+        del self._entries[name]
+        self._count(evictions=1)
+        gc.collect()  # a module may hang in cycles
+        torch.cuda.empty_cache()
+
     def _leave(self, entry: _Entry) -> None:
         with self._lock:
             entry.users -= 1
@@ -134,9 +160,7 @@ class ModelCache:
             if self._memory_bytes() <= self._budget_bytes:
                 return
             if entry.users == 0:
-                del self._entries[name]
-                self._count(evictions=1)
-                torch.cuda.empty_cache()
+                self._drop(name)
 
     def _memory_bytes(self) -> int:
         return sum(entry.memory_bytes for entry in self._entries.values())

@@ -110,7 +110,12 @@ class Runtime:
     def _load_backbone(self, location: str, name: str) -> Backbone:
         settings = self.settings
         return load_backbone(
-            location, name=name, device=settings.device, dtype=settings.dtype, compiled=settings.compile
+            location,
+            name=name,
+            device=settings.device,
+            dtype=settings.dtype,
+            compiled=settings.compile,
+            told=lambda plan: log.info("model.loading", model=name, about=plan.lines()),
         )
 
     def _report_left_behind(self) -> None:

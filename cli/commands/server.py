@@ -1,16 +1,15 @@
-"""`tailor up`, `demo` and `models`: a server here, and what one serves."""
+"""`tailor up` and `tailor demo`: a server here."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cli.commands.asking import DEFAULT_DATA, asking, fail
-from cli.commands.options import Json, KeyFile, Url
+from cli.commands.asking import DEFAULT_DATA, fail
 from cli.demo import run_demo
+from cli.machine.models_file import ModelsFileError, use_models_of
 from cli.parts import MissingPartError
 from cli.results import FolderError, writable
 from cli.up import UpError, UpOptions, run_until_stopped
@@ -29,7 +28,10 @@ def up(
         typer.echo(f"{name:<9} | {line}", err=True)
 
     try:
+        use_models_of(data)
         run_until_stopped(UpOptions(data.resolve(), host, port, workers), lambda line: show("tailor", line), show)
+    except ModelsFileError as error:
+        fail(str(error), 2)
     except (UpError, MissingPartError) as error:
         fail(str(error), 3)
 
@@ -50,13 +52,3 @@ def demo(
         fail(str(error), 1)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
-
-
-def models(as_json: Json = False, url: Url = None, key_file: KeyFile = None) -> None:
-    """List the models that the server's workers have loaded."""
-    with asking(url, key_file) as client:
-        found = client.models()
-    if as_json:
-        typer.echo(json.dumps([model.model_dump(mode="json") for model in found]))
-        return
-    typer.echo("\n".join(f"{model.name}  {model.description}" for model in found))

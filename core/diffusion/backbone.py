@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from core.diffusion.checkpoints import Checkpoint, CheckpointError, find_checkpoint
-from core.diffusion.checkpoints.checkpoint import Dtypes
+from core.diffusion.checkpoints import Checkpoint
 from core.diffusion.checkpoints.notes import notes_of
+from core.diffusion.checkpoints.plan import LoadPlan, dtypes_for, plan_for
 from core.diffusion.conditioning import Conditioning, TailSpec
-from core.diffusion.devices import pick_device
 from core.diffusion.prompts import PromptEncoder
 
 MOST_SHAPES = 32  # compiled for one UNet; torch gives up, and calls it as it is, beyond
-_DTYPES = {"float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 class Backbone:
@@ -44,11 +42,12 @@ class Backbone:
         self.row_dtype = torch.float64 if dtype == torch.float64 else torch.float32
         self.family = checkpoint.family
         self.schedule = checkpoint.schedule()
-        vae_dtype = self.row_dtype if dtype != torch.float16 or _overflows(checkpoint) else torch.float16
-        parts = checkpoint.load(Dtypes(unet=dtype, text_encoder=self.row_dtype, vae=vae_dtype))
+        parts = checkpoint.load(dtypes_for(checkpoint, dtype))
         self._prompts = PromptEncoder(parts, device, zero_for_no_prompt=checkpoint.configs.zero_for_no_prompt)
         self._vae = parts.vae.to(device)
-        unet = parts.unet.to(device, memory_format=torch.channels_last)
+        # on Apple's GPUs the layout brings nothing, and convolutions have been wrong in it
+        self._layout = torch.contiguous_format if device.type == "mps" else torch.channels_last
+        unet = parts.unet.to(device, memory_format=self._layout)
         self._unet = _compiled(unet) if compiled else unet
         prior = checkpoint.prior()
         self._prior = prior.to(device, self.row_dtype) if prior else None
@@ -143,7 +142,7 @@ class Backbone:
         picture of the latents' size, unless the conditioning's extras have others (`time_ids`).
         """
         output: Tensor = self._unet(
-            latents.to(self.device, self.dtype, memory_format=torch.channels_last),
+            latents.to(self.device, self.dtype, memory_format=self._layout),
             timesteps.to(self.device),
             encoder_hidden_states=conditioning.sequence.to(self.device, self.dtype),
             added_cond_kwargs=self._beside(latents, conditioning),
@@ -182,20 +181,20 @@ def load_backbone(
     dtype: str = "auto",
     compiled: bool = False,
     cache_dir: Path | None = None,
+    told: Callable[[LoadPlan], None] = lambda _: None,
 ) -> Backbone:
     """Load the checkpoint in a folder (diffusers' layout) or single file, or of a hub name, with what is merged in.
 
-    `device` is `auto` (CUDA if there is one) or what torch takes; `dtype` is `auto` (float32 on the CPU; bfloat16 on
-    CUDA, float16 where that lacks it), `float32`, `float16`, `bfloat16` or `float64`. A `compiled` UNet compiles itself
-    at the first call of every batch size. CheckpointError for everything that can't be loaded, DeviceMissingError for a
-    GPU that can't be used.
+    `device` is `auto` (CUDA, else Apple's GPU, else the CPU) or what torch takes; `dtype` `auto` (float32 on the CPU,
+    on a GPU bfloat16, or float16 where that lacks it), `float32`, `float16`, `bfloat16` or `float64`. A `compiled` UNet
+    compiles itself at the first call of every batch size. `told` hears of the plan before anything is loaded.
+    CheckpointError for everything that can't be loaded (ModelTooLargeError, before it is), DeviceMissingError for a GPU
+    that can't be used.
     """
-    place = pick_device(device)
-    if dtype != "auto" and dtype not in _DTYPES:
-        raise CheckpointError(f"dtype is {dtype!r}; it must be auto or one of {', '.join(_DTYPES)}")
-    number_type = _auto_dtype(place) if dtype == "auto" else _DTYPES[dtype]
-    checkpoint = find_checkpoint(location, cache_dir)
-    return Backbone(checkpoint, name=name, device=place, dtype=number_type, compiled=compiled)
+    plan = plan_for(location, device=device, dtype=dtype, cache_dir=cache_dir)
+    told(plan)
+    plan.check_fits()
+    return Backbone(plan.checkpoint, name=name, device=plan.device, dtype=plan.dtypes.unet, compiled=compiled)
 
 
 def _compiled(unet: Any) -> Any:
@@ -204,14 +203,3 @@ def _compiled(unet: Any) -> Any:
 
     torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, MOST_SHAPES)
     return torch.compile(unet, dynamic=False)
-
-
-def _overflows(checkpoint: Checkpoint) -> bool:
-    """Tell whether a VAE must not run in float16: all do unless their config says `force_upcast` false."""
-    return bool(checkpoint.configs.json("vae/config.json").get("force_upcast", True))
-
-
-def _auto_dtype(device: torch.device) -> torch.dtype:
-    if device.type != "cuda":
-        return torch.float32
-    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16

@@ -1,4 +1,4 @@
-"""Which device computes; a GPU that the machine has and torch can't use is an error, never silently the CPU."""
+"""Which device computes, and in which numbers; a GPU that torch can't use is an error, never silently the CPU."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import psutil
 import torch
 
 from core.errors import TailorError
 
+CGROUP = Path("/sys/fs/cgroup")
 _NONE_VISIBLE = ("", "-1", "none", "void", "nodevfiles")
 log = logging.getLogger(__name__)
 
@@ -22,11 +24,14 @@ class DeviceMissingError(TailorError):
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the device of a name; `auto` is CUDA where torch can use it, and else the CPU.
+    """Return the device of a name; `auto` is CUDA where torch can use it, else an Apple GPU (MPS), else the CPU.
 
-    Raises DeviceMissingError when that is CUDA, by name or as `auto` on a machine that has NVIDIA devices, and torch
-    can't use it.
+    Raises DeviceMissingError when that is CUDA or MPS by name, or CUDA as `auto` on a machine that has NVIDIA devices,
+    and torch can't use it.
     """
+    if name == "mps" and not torch.backends.mps.is_available():
+        why = "its macOS is too old" if torch.backends.mps.is_built() else "this build of torch is without MPS"
+        raise DeviceMissingError(f"device is mps, but {why}: set TAILOR_DEVICE=cpu to compute on the CPU")
     if name != "auto" and not name.startswith("cuda"):
         return torch.device(name)
     if torch.cuda.is_available():
@@ -36,12 +41,44 @@ def pick_device(name: str) -> torch.device:
     if name == "auto" and not (built and found):
         if found:
             log.warning("device.unused found=%s: this build of torch is without CUDA", ", ".join(found))
-        return torch.device("cpu")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     why = "torch finds none that it can use" if built else "this build of torch is without CUDA"
     raise DeviceMissingError(
         f"device is {name} and the machine has {', '.join(found) or 'no NVIDIA device'}, but {why}: "
         "see nvidia-smi, or set TAILOR_DEVICE=cpu to compute on the CPU"
     )
+
+
+def auto_dtype(device: torch.device) -> torch.dtype:
+    """Return the numbers that suit a device: float32 on the CPU; on a GPU bfloat16, or float16 where it lacks that.
+
+    bfloat16 has float32's range: no loss has to be scaled, and no attention overflows. Apple's has it from macOS 14 on.
+    """
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    if device.type == "mps":
+        return torch.bfloat16 if torch.backends.mps.is_macos_or_newer(14, 0) else torch.float16
+    return torch.float32
+
+
+def free_bytes(device: torch.device) -> int:
+    """Return what new weights may take of a device's memory now; on the CPU also of a container's limit."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    if device.type == "mps":  # it shares the machine's memory, and the system says how much of it is for the GPU
+        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    available = int(psutil.virtual_memory().available)
+    return min(available, *_container_room(CGROUP), available)
+
+
+def _container_room(group: Path) -> list[int]:
+    """Return what a control group (version 2) leaves this container, as a list of one; none without a limit."""
+    try:
+        most, used = ((group / name).read_text().strip() for name in ("memory.max", "memory.current"))
+        stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        return [] if most == "max" else [int(most) - int(used) + int(stat.get("inactive_file", 0))]
+    except (OSError, ValueError):
+        return []
 
 
 def nvidia_devices(dev: Path = Path("/dev"), environ: Mapping[str, str] = os.environ) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 _ADAPTER = re.compile(r"\+(lora|ti):")
@@ -23,6 +24,10 @@ class Adapter:
     scale: float = 1.0
     word: str | None = None
 
+    def __str__(self) -> str:
+        last = self.word if self.kind == "ti" else None if self.scale == 1 else f"{self.scale:g}"
+        return f"+{self.kind}:{self.path}" + (f"@{last}" if last else "")
+
 
 @dataclass(frozen=True)
 class ModelLocation:
@@ -39,6 +44,20 @@ class ModelLocation:
             raise ValueError(f"{text!r} names no folder, file or hub name")
         pairs = zip(rest[::2], rest[1::2], strict=True)
         return cls(base.strip(), tuple(_adapter(kind, value.strip()) for kind, value in pairs))
+
+    def absolute(self) -> ModelLocation:
+        """Return it with the full paths of all that lies here, so that it is the same from any folder."""
+        return ModelLocation(
+            _absolute(self.base), tuple(replace(each, path=_absolute(each.path)) for each in self.adapters)
+        )
+
+    def __str__(self) -> str:
+        return self.base + "".join(map(str, self.adapters))
+
+
+def _absolute(path: str) -> str:
+    found = Path(path).expanduser()
+    return str(found.resolve()) if found.exists() else path
 
 
 def _adapter(kind: str, value: str) -> Adapter:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from cli.machine.models_file import write_models
 from tests.support.adapters import write_inversion, write_lora
 from tests.support.checkpoints import Kind, write_checkpoint
 from tests.support.single_files import write_single_file
@@ -26,8 +27,8 @@ def own_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStac
     lora = write_lora(folder / "ink.safetensors", "sd15")
     words = write_inversion(folder / "inkstyle.safetensors", "sd15", vectors=3)
     models["merged"] = f"{models['sd15-file']}+lora:{lora}@0.8+ti:{words}"
-    settings = {"TAILOR_MODELS": ",".join(f"{name}={location}" for name, location in models.items())}
-    with running_stack(folder / "data", HF_HUB_OFFLINE="1", **settings) as running:
+    write_models(folder / "data", models)
+    with running_stack(folder / "data", HF_HUB_OFFLINE="1") as running:
         running.wait_for(lambda: len(running.client.get("/models").json()) == len(models) + 1, "all published models")
         yield running
 

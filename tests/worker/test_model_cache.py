@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from core.diffusion.checkpoints.errors import ModelTooLargeError
 from core.diffusion.stack import stack_conditioning
 from core.errors import NotFoundError
 from tests.support.tiny_backbone import prompt
@@ -129,6 +130,25 @@ def test_a_budget_smaller_than_a_model_keeps_that_one_model() -> None:
     for _ in range(3):
         name_of(cache, "a")
     assert loader.loads == {"/a": 1}
+
+
+def test_a_model_that_does_not_fit_is_tried_again_after_what_nobody_uses_has_left() -> None:
+    room = {"taken": 0}
+
+    def fail_when_full() -> None:
+        if cache.stats().memory_bytes:
+            room["taken"] += 1
+            raise ModelTooLargeError("it does not fit")
+
+    loader = Loader()
+    cache = cache_of(loader)
+    name_of(cache, "a")
+    loader.during = fail_when_full
+    assert name_of(cache, "b") == "b"
+    assert (room["taken"], cache.stats().evictions, loader.loads["/b"]) == (1, 1, 2)
+    with cache.use("b"), pytest.raises(ModelTooLargeError):
+        name_of(cache, "c")
+    assert name_of(cache, "b") == "b"
 
 
 def test_an_unknown_model_is_not_found_and_the_known_ones_are_named() -> None:

@@ -35,3 +35,10 @@ def test_a_location_that_cannot_be_read_says_why(text: str, said: str) -> None:
 def test_an_added_word_of_several_vectors_is_spelled_out_whatever_its_capitals() -> None:
     words = {"<cat>": 3, "plain": 1}
     assert spelled_out("a plain <cat>, <CAT>", words) == "a plain <cat> <cat>_1 <cat>_2, <cat> <cat>_1 <cat>_2"
+
+
+@pytest.mark.parametrize(
+    "text", ["owner/name", "/m/a.safetensors+lora:/l/x.safetensors@0.8+lora:/l/y+ti:/t/y+ti:/t/z@<cat>"]
+)
+def test_a_location_is_written_as_it_is_read(text: str) -> None:
+    assert str(ModelLocation.parse(text)) == text

@@ -12,7 +12,7 @@ from core.diffusion.requests import PredictNoise, Routine
 from tests.support.tiny_backbone import TinyBackbone, prompt
 from worker.engine.batching import Row, group_of
 from worker.engine.calls import Calls, Failure
-from worker.engine.device.memory import FIRST_ROWS, Capacity, CudaMemory, limit_memory, memory_of
+from worker.engine.device.memory import FIRST_ROWS, Capacity, CudaMemory, MpsMemory, limit_memory, memory_of
 from worker.engine.pace import Pace
 from worker.engine.run import Run
 from worker.engine.stats import Meter
@@ -134,6 +134,34 @@ def test_a_share_ends_what_is_free_though_more_is_unused(monkeypatch: pytest.Mon
 
 def test_what_another_process_took_is_not_free_though_the_share_has_room(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Gpu(unused=50, reserved=300, allocated=100, share=0.9).install(monkeypatch).free_bytes() == 250
+
+
+def test_an_apple_gpus_peak_is_what_its_emptied_pool_grows_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has run it on one: the stand-in says what torch's pages say of its functions."""
+    pool, in_use = [700], 300
+    monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 1000)
+    monkeypatch.setattr(torch.mps, "current_allocated_memory", lambda: in_use)
+    monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: pool[-1])
+    monkeypatch.setattr(torch.mps, "empty_cache", lambda: pool.append(in_use))
+    memory = memory_of(torch.device("mps"))
+
+    assert isinstance(memory, MpsMemory)
+    assert memory.free_bytes() == 700
+    memory.begin()
+    pool.append(520)
+    assert memory.peak_bytes() == 220
+
+
+@pytest.mark.parametrize(("device", "wanted"), [("auto", [0.5]), ("mps", [0.5]), ("cpu", [])])
+def test_a_share_of_an_apple_gpu_is_told_to_torch(
+    device: str, wanted: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[float] = []
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.mps, "set_per_process_memory_fraction", told.append)
+    limit_memory(device, 0.5)
+    limit_memory(device, 1.0)
+    assert told == wanted
 
 
 @pytest.mark.parametrize(("device", "number"), [("auto", None), ("cuda", None), ("cuda:1", 1)])

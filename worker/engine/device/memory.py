@@ -51,17 +51,42 @@ class CudaMemory:
         return torch.cuda.max_memory_allocated(self.device) - self._before
 
 
+@dataclass
+class MpsMemory:
+    """An Apple GPU's memory, which it shares with the machine; torch tells no peaks, so its pool is emptied before."""
+
+    device: torch.device
+    _before: int = 0
+
+    def free_bytes(self) -> int:
+        """Return what new tensors may take: what the system recommends, less what is in use."""
+        return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
+
+    def begin(self) -> None:
+        """Start to note the peak of a call, which is then what the pool has grown to."""
+        torch.mps.empty_cache()
+        self._before = torch.mps.driver_allocated_memory()
+
+    def peak_bytes(self) -> int:
+        """Return what the pool has grown by since `begin`."""
+        return torch.mps.driver_allocated_memory() - self._before
+
+
 def limit_memory(device: str, share: float) -> None:
     """Keep this process within a share (0 to 1) of a GPU's memory; `device` is auto or what torch takes.
 
     Call it before anything is on the GPU. Without a GPU, or for the whole of one, it does nothing.
     """
+    if share < 1 and device in ("auto", "mps") and torch.backends.mps.is_available():
+        torch.mps.set_per_process_memory_fraction(share)
     if share < 1 and device != "cpu" and torch.cuda.is_available():
         torch.cuda.set_per_process_memory_fraction(share, None if device == "auto" else torch.device(device).index)
 
 
 def memory_of(device: torch.device) -> DeviceMemory | None:
     """Return a device's memory if rows must be fitted into it; None on the CPU."""
+    if device.type == "mps":
+        return MpsMemory(device)
     return CudaMemory(device) if device.type == "cuda" else None
 
 
