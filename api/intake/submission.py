@@ -142,6 +142,10 @@ def _prompt_for_each(
 
 def _accept_with_pictures(services: Services, checked: Checked, pictures: list[bytes]) -> Submission:
     size = sum(map(len, pictures))
+    of = checked.spec
+    # The same request may have been accepted meanwhile: then it is no reason to refuse this one.
+    if replay := _replay(services, of.owner, of.id, of.request_hash, checked.idempotency_key):
+        return replay
     # Again: others of the same owner may have come while the pictures were fetched and decoded.
     check_quota(services, checked.spec.owner, 1 + len(checked.spec.edits))
     check_bytes(services, checked.spec.owner, size)

@@ -62,7 +62,9 @@ class Forecast:
         place = record.position
         if record.status is JobStatus.QUEUED and place is not None and place >= HEADS:
             return outlook.ends_at_place((spec.kind, spec.model_hash), place)
-        return self._recent(HURRY_S).ends_at(spec.id)  # it may just have come
+        if spec.created_at.timestamp() < outlook.at - HURRY_S:
+            return None  # it was looked for, and is none of those that were looked at
+        return self._recent(HURRY_S).ends_at(spec.id)  # it has just come
 
     def _recent(self, age_s: float) -> Outlook:
         """Return an outlook that is not much older; one asks for all."""

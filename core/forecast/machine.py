@@ -86,6 +86,8 @@ class Machine:
         for task in self.tasks:
             if task.delay > 0:
                 task.delay -= passed
+                if task.delay <= SOON_S:  # what rounding leaves would never pass
+                    task.delay = 0.0
             elif task.left > 0:
                 task.left -= passed * speeds[task.kind]
                 if task.left * self._round_s(task.kind) <= SOON_S:

@@ -231,7 +231,9 @@ class JobStore:
         """Try to commit an end; success, failure, cancellation and deadline compete. True if this one was the first."""
         self.states.note_end(spec.id)
         won = self.storage.create(keys.end(spec.id), end.model_dump_json().encode(), "application/json")
-        self.close(spec, end if won else self.end(spec.id) or end)
+        if won:
+            self.usage.ended(spec, end)
+        self.close(spec, end if won else self.end(spec.id) or end, first=won)
         return won
 
     def fail(self, spec: JobSpec, type_: str, title: str, detail: str, *, attempt: int = 0) -> bool:
@@ -260,11 +262,13 @@ class JobStore:
         self.fail(spec, "deadline-exceeded", "Deadline exceeded", f"not ended by {spec.deadline_at:%FT%TZ}")
         return True
 
-    def close(self, spec: JobSpec, end: JobEnd) -> None:
-        """Do all that follows an end; safe to repeat, and repeated while the open marker is there."""
+    def close(self, spec: JobSpec, end: JobEnd, *, first: bool = False) -> None:
+        """Do all that follows an end; safe to repeat, and repeated while the open marker is there.
+
+        `first` says who has written the end.
+        """
         try:
-            if self.live.records.end(spec, end.status):
-                self.usage.ended(spec, end)
+            self.live.records.end(spec, end.status, first=first)
             if spec.kind == "personalize":
                 self.settling.settle_all(spec.tail_id, end)
             self.deliveries.ended(spec, end)

@@ -87,8 +87,13 @@ def stored_key(owner: str) -> str:
 
 
 def counting_key(owner: str) -> str:
-    """Return the key that is there while somebody adds up what an owner has stored."""
+    """Return the hash that is there while somebody adds up what an owner has stored: a token, what came meanwhile."""
     return f"{TAG}:stored-counting:{owner}"
+
+
+def given_back_key(job_id: str) -> str:
+    """Return the key that is there when a deleted job's bytes were taken off its owner's."""
+    return f"{TAG}:stored-given-back:{job_id}"
 
 
 def other_waiting_keys(spec: JobSpec) -> list[str]:

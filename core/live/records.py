@@ -99,10 +99,10 @@ class Records:
         told = (names.changed_channel(job_id), attempt, preview.model_dump_json())
         self._scripts.run("preview", _both(job_id), job_id, *told)
 
-    def end(self, spec: JobSpec, status: JobStatus) -> bool:
+    def end(self, spec: JobSpec, status: JobStatus, *, first: bool = False) -> None:
         """Mark a job as ended; takes it out of every line and tells the worker that may still run it.
 
-        Tells whether Redis did not know that before.
+        An end is counted once: when the record says that the job is open or, `first`, by who has written the end.
         """
         sets = [names.LEASES, names.OPEN_JOBS, names.DEADLINES, names.WAITING_JOBS, names.waiting_key(spec.tail_id)]
         keys = [*_both(spec.id), names.lease_key(spec.id), *sets, names.CLOSING]
@@ -110,8 +110,8 @@ class Records:
         others = names.other_waiting_keys(spec)
         keys += [*names.line_keys(spec), *others]
         channels = (names.changed_channel(spec.id), names.CANCELED)
-        told = (status, KEEP_S, len(others), names.ended_count(spec.kind, status))
-        return bool(self._scripts.run("end", keys, spec.id, *channels, *told))
+        told = (status, KEEP_S, len(others), names.ended_count(spec.kind, status), int(first))
+        self._scripts.run("end", keys, spec.id, *channels, *told)
 
 
 def _record(raw: dict[str, str]) -> LiveRecord | None:

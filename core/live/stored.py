@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import cast
 
 import redis
@@ -31,16 +32,22 @@ class StoredBytes:
     def add(self, owner: str, count: int) -> None:
         """Add so many bytes to an owner's, or take them away."""
         if count:
-            self._scripts.run("adjust", [names.stored_key(owner)], count)
+            self._scripts.run("adjust", [names.stored_key(owner), names.counting_key(owner)], count)
 
-    def begin(self, owner: str) -> bool:
-        """Tell whether nobody else counts an owner's bytes now."""
-        return bool(self._client.set(names.counting_key(owner), 1, nx=True, ex=COUNTING_S))
+    def give_back(self, owner: str, job_id: str, count: int) -> None:
+        """Take away the bytes of a job that is deleted: once, however many delete it at the same time."""
+        if self._client.set(names.given_back_key(job_id), 1, nx=True, ex=KEEP_S):
+            self.add(owner, -count)
 
-    def counted(self, owner: str, count: int) -> None:
-        """Note what storage has of an owner."""
-        self._client.set(names.stored_key(owner), count, ex=KEEP_S)
+    def begin(self, owner: str) -> str | None:
+        """Return a token for who counts an owner's bytes anew, or None while somebody else does."""
+        token = secrets.token_hex(8)
+        return token if self._count(owner, token, "") else None
 
-    def end(self, owner: str) -> None:
-        """Let others count."""
-        self._client.delete(names.counting_key(owner))
+    def end(self, owner: str, token: str, count: int | None) -> None:
+        """Note what storage has of an owner, or None when it was not counted to the end, and let others count."""
+        self._count(owner, token, "" if count is None else count)
+
+    def _count(self, owner: str, token: str, count: int | str) -> bool:
+        keys = [names.stored_key(owner), names.counting_key(owner)]
+        return bool(self._scripts.run("count", keys, token, COUNTING_S, count, KEEP_S))

@@ -30,31 +30,32 @@ class Usage:
         self._store = store
 
     def of(self, owner: str, *, limit: int | None = None) -> int | None:
-        """Return an owner's bytes; None when nobody knows: Redis is away, or somebody is still counting.
+        """Return an owner's bytes; None when nobody knows: Redis is away, or somebody counts for the first time.
 
-        A sum over the limit is added up again if that was not just done. Raises StorageUnavailableError.
+        A sum over the limit is added up again if that was not just done; meanwhile others go by the old one. Raises
+        StorageUnavailableError.
         """
         try:
             known = self._store.live.stored.read(owner)
             if known and (limit is None or known[0] <= limit or known[1] < STALE_S):
                 return known[0]
-            return self._count(owner)
+            counted = self._count(owner)
+            return known[0] if counted is None and known else counted
         except RedisError as error:
             log.warning("usage.redis_away", error=str(error))
             return None
 
     def _count(self, owner: str) -> int | None:
-        stored = self._store.live.stored
-        if not stored.begin(owner):
+        stored, count = self._store.live.stored, None
+        if (token := stored.begin(owner)) is None:
             return None
         try:
             found = self._store.lists.read([entries.of_kind(owner, kind) for kind in KINDS])
             count = sum(entry.bytes for entry in found)
-            stored.counted(owner, count)
             return count
         finally:
             with suppress(RedisError):
-                stored.end(owner)
+                stored.end(owner, token, count)
 
     def accepted(self, spec: JobSpec) -> None:
         """Count what came with a job that was just accepted."""
@@ -66,7 +67,8 @@ class Usage:
 
     def deleted(self, spec: JobSpec, end: JobEnd | None) -> None:
         """Give back what a deleted job had."""
-        self._add(spec, -spec.input_bytes - (end.output_bytes if end else 0))
+        with suppress(RedisError):  # then the next sum is right
+            self._store.live.stored.give_back(spec.owner, spec.id, spec.input_bytes + (end.output_bytes if end else 0))
 
     def _add(self, spec: JobSpec, count: int) -> None:
         with suppress(RedisError):  # then the next sum is right

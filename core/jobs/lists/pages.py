@@ -102,7 +102,8 @@ class Pages:
         try:
             state = self._store.state(entry.job_id)
         except GoneError:
-            self._store.lists.discard(entry)
+            if (end := self._store.end(entry.job_id)) and end.deleted:
+                self._store.lists.discard(entry)
             return None
         except NotFoundError:
             if self._store.clock.now() - entry.created_at > ABANDONED:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 from redis.exceptions import RedisError
 
+from core.errors import GoneError, NotFoundError
 from core.forecast.forecast import Forecast
 from core.jobs.attempts import read_attempts
 from core.jobs.ids import job_of
@@ -82,7 +83,10 @@ class States:
         eta_s = self._forecast.eta_s(spec, live)
         if eta_s is not None or live.status is not JobStatus.WAITING:
             return eta_s
-        tails = [self._store.spec(job_of(tail_id)) for tail_id in spec.tail_ids]
+        try:
+            tails = [self._store.spec(job_of(tail_id)) for tail_id in spec.tail_ids]
+        except (NotFoundError, GoneError):
+            return None  # a tail was deleted: the edit has its own end soon
         records = list(zip(tails, self._store.live.records.read_all(tails), strict=True))
         etas = [self._eta_s(tail, record) for tail, record in records if record and not record.status.ended]
         alone_s = self._forecast.alone_s(spec)

@@ -140,3 +140,21 @@ def test_seconds_of_rows_between_those_that_were_seen(rows: int, seconds: float)
     rates = ModelRates(calls={"PredictNoise": {2: 0.5, 4: 0.8, 16: 2.0}})
 
     assert rates.seconds("PredictNoise", rows, 16) == pytest.approx(seconds)
+
+
+def test_what_rounding_leaves_of_a_delay_passes() -> None:
+    """A remainder of 1e-16 s, added to a time, is nothing: the course would stand still."""
+    other, calls = "decade", {"NoiseLoss": {1: 0.0371, 2: 0.05}, "AdamStep": {1: 0.0013}}
+    aside = {"personalize": 0.313}
+    rates = {
+        MODEL: ModelRates(calls=calls, aside_s=aside),
+        other: ModelRates(calls=calls, aside_s=aside, loaded=False, load_s=3.337),
+    }
+    told = {"at": 0.0, "slots": {"personalize": 2}, "max_batch": 8, "shares": {}, "models": rates}
+    for number in range(1, 40):
+        both = Machine(Load.model_validate(told), rates, -number / 41)
+        lines: dict[tuple[JobKind, str], deque[Task]] = {
+            ("personalize", MODEL): deque(learning(f"a{n}", 5 + (7 * number + 13 * n) % 50) for n in range(3)),
+            ("personalize", other): deque(Task.fresh(f"b{n}", "personalize", other, Work(30, 1)) for n in range(4)),
+        }
+        assert len(Course([both], lines, {}).run().ends) == 7

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from core.jobs.records import JobSpec, JobStatus
+from core.jobs import keys
+from core.jobs.lists.pages import Pages, Query
+from core.jobs.records import JobEnd, JobSpec, JobStatus
 from core.live.names import waiting_key
 from core.models.parameters import TailUse
 from tests.support.job_life import Life
@@ -90,3 +92,19 @@ def test_the_reconciler_queues_it_although_nobody_was_there_when_its_last_tail_e
     life.reconciler.run_once()
 
     assert life.status(edit) is JobStatus.QUEUED
+
+
+def test_it_is_there_for_readers_while_one_of_its_tails_is_deleted(life: Life) -> None:
+    one = life.accept(life.personalization())
+    other = life.accept(life.personalization())
+    succeeds(life, one)
+    edit = edit_of(life, one, other)
+    tombstone = JobEnd(job_id=one.id, status=JobStatus.CANCELED, ended_at=life.clock.now(), deleted=True)
+    life.storage.put(keys.end(one.id), tombstone.model_dump_json().encode())
+    life.storage.delete(keys.spec(one.id))
+
+    process = life.process()
+    assert process.store.state(edit.id).status is JobStatus.WAITING
+    query = Query(owner=edit.owner, limit=10, kind="edit")
+    for _ in range(2):
+        assert [job.state.spec.id for job in Pages(process.store).read(query).items] == [edit.id]

@@ -1,0 +1,83 @@
+"""How many bytes an owner has stored, while several processes write, count and delete at the same time."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from core.jobs.lists.lists import JobLists
+from core.jobs.records import JobSpec
+from core.live import names
+from core.live.stored import KEEP_S
+from tests.support.job_life import Life
+
+
+def accepted(life: Life, size: int, **changes: Any) -> JobSpec:
+    return life.accept(life.personalization(owner="ann", input_bytes=size, **changes))
+
+
+def test_a_job_that_many_delete_at_once_is_given_back_once(life: Life) -> None:
+    accepted(life, 7)
+    assert life.store.usage.of("ann") == 7
+    spec = accepted(life, 50)
+    processes = [life.process() for _ in range(4)]
+
+    def delete(process: Life) -> None:
+        process.store.usage.deleted(spec, None)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(delete, processes))
+    assert life.store.usage.of("ann") == 7
+
+
+def test_what_comes_while_somebody_counts_is_not_lost(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    accepted(life, 5)
+    read = JobLists.read
+
+    def read_and_accept(lists: JobLists, *which: Any) -> Any:
+        yield from read(lists, *which)
+        accepted(life.process(), 11)  # behind what was read
+
+    monkeypatch.setattr(JobLists, "read", read_and_accept)
+    life.store.usage.of("ann")
+    monkeypatch.undo()
+    assert life.store.usage.of("ann") == 16
+
+
+def test_while_somebody_counts_anew_the_old_sum_holds_for_others(life: Life) -> None:
+    accepted(life, 5)
+    life.live.client.set(names.stored_key("ann"), 900, ex=KEEP_S - 100)
+    token = life.live.stored.begin("ann")
+    assert token
+    assert life.process().store.usage.of("ann", limit=100) == 900
+    life.live.stored.end("ann", token, None)
+    assert life.process().store.usage.of("ann", limit=100) == 5
+
+
+def test_only_who_counts_says_what_was_counted(life: Life) -> None:
+    token = life.live.stored.begin("ann")
+    assert token
+    assert life.live.stored.begin("ann") is None
+    life.live.stored.end("ann", "somebody else's", 3)
+    assert life.live.stored.read("ann") is None
+    life.live.stored.end("ann", token, 4)
+    assert (life.live.stored.read("ann") or (0, 0))[0] == 4
+
+
+def test_an_end_that_redis_has_forgotten_is_not_counted_again(life: Life) -> None:
+    spec = accepted(life, 5)
+    life.store.cancel(spec.id)
+    counts = life.live.client.hgetall(names.COUNTS)
+    life.live.client.delete(names.record_key(spec.id))
+    life.store.cancel(spec.id)
+    assert life.live.client.hgetall(names.COUNTS) == counts
+    assert counts[names.ended_count("personalize", "canceled")] == "1"
+
+
+def test_an_end_is_counted_even_if_redis_has_lost_the_job(life: Life) -> None:
+    spec = accepted(life, 5)
+    life.live.client.flushall()
+    life.store.cancel(spec.id)
+    assert life.live.client.hget(names.COUNTS, names.ended_count("personalize", "canceled")) == "1"
