@@ -2,6 +2,7 @@
 # make test   all tests                                           make lint   ruff and mypy
 # make chart  the Helm chart, linted and rendered by Helm, its objects held against Kubernetes' schemas
 # make dist   the wheels, in dist/                                make test-images   both images built and used
+# make test-browser   the page at / in Chromium, with pictures of every state in out/browser/
 # make faults breaks a running fleet again and again, and counts what was lost: most of two hours
 # make contract  holds a real server to its OpenAPI document: thousands of generated requests, all checks, a few minutes
 # Variables: PYTHON=/path/to/python3.12; TORCH_INDEX=the URL of PyTorch's index of CPU builds (Linux without a GPU:
@@ -11,7 +12,7 @@ TORCH_INDEX ?=
 ARGS ?=
 export PYTHON TORCH_INDEX
 
-.PHONY: demo up test test-images contract lint faults chart venv dist clean
+.PHONY: demo up test test-images test-browser contract lint faults chart venv dist clean
 
 demo: venv
 	@.venv/bin/tailor demo $(ARGS)
@@ -24,6 +25,10 @@ test: venv
 
 test-images: venv
 	@.venv/bin/python -m tests.images $(ARGS)
+
+test-browser: venv
+	@.venv/bin/python -m pip install --quiet -c constraints.txt -e '.[browser]'
+	@.venv/bin/python -m tests.browser $(ARGS)
 
 faults: venv
 	@.venv/bin/python -m bench.faults --faults 200 --jobs 300 $(ARGS)

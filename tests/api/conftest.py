@@ -9,10 +9,8 @@ import pytest
 from api.waiting import longpoll
 from api.waiting.watcher import Watch
 from core.config import Settings
-from core.jobs.claims import Claims
-from core.jobs.records import KINDS
 from core.services import Services, open_services
-from tests.api.serving import MODEL, PretendingWorker, api_server, publish, serving_settings
+from tests.api.serving import PretendingWorker, api_server, publish, serving_settings, working_at
 from tests.support.redis_server import redis_server
 
 
@@ -59,17 +57,5 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 @pytest.fixture
 def working(services: Services, worker: PretendingWorker) -> Iterator[None]:
     """Let a worker end everything that comes with success."""
-    done = threading.Event()
-
-    def work() -> None:
-        claims = Claims(services.jobs, "pretender", lambda: {MODEL.hash})
-        while not done.wait(0.05):
-            for kind in KINDS:
-                while attempt := claims.take(kind):
-                    worker.succeed(attempt)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    yield
-    done.set()
-    thread.join()
+    with working_at(services, worker):
+        yield

@@ -21,7 +21,7 @@ from core.config import REPOSITORY, Settings
 from core.jobs import keys
 from core.jobs.attempts import Attempt
 from core.jobs.claims import Claims
-from core.jobs.records import JobEnd, JobKind, JobStatus
+from core.jobs.records import KINDS, JobEnd, JobKind, JobStatus
 from core.models.info import ModelInfo
 from core.models.recipes import FAST, PAPER
 from core.services import Services
@@ -137,6 +137,25 @@ class PretendingWorker:
             job_id=attempt.spec.id, status=JobStatus.SUCCEEDED, ended_at=utc_now(), attempt=attempt.number, **made
         )
         assert self.services.jobs.finish(attempt.spec, end)
+
+
+@contextmanager
+def working_at(services: Services, worker: PretendingWorker) -> Iterator[None]:
+    """Let a worker end everything that comes with success."""
+    done = threading.Event()
+
+    def work() -> None:
+        claims = Claims(services.jobs, "pretender", lambda: {MODEL.hash})
+        while not done.wait(0.05):
+            for kind in KINDS:
+                while attempt := claims.take(kind):
+                    worker.succeed(attempt)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield
+    done.set()
+    thread.join()
 
 
 def personalize(api: httpx.Client, *, headers: dict[str, str] | None = None, **fields: Any) -> httpx.Response:

@@ -8,7 +8,7 @@ export function curl({ url, path, body, pictures, key, file }) {
     for (let i = 1; i <= pictures; i++) lines.push(`-F picture=@picture${pictures > 1 ? `-${i}` : ""}.png`);
     for (const [name, value] of fields(body)) lines.push(`-F ${quoted(`${name}=${value}`)}`);
   } else {
-    lines.push("-H 'Content-Type: application/json'", `-d ${quoted(JSON.stringify(body))}`);
+    lines.push("-H 'Content-Type: application/json'", `-d ${quoted(JSON.stringify(body, null, 2).replaceAll("\n", "\n  "))}`);
   }
   lines.push("-o job.json");
   const then = pictures

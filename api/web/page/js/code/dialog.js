@@ -10,6 +10,9 @@ import { javascript } from "./javascript.js";
 import { python } from "./python.js";
 import { requestOf } from "./request.js";
 
+// Without what says nothing: an empty text, what is off.
+const told = (request) => Object.fromEntries(Object.entries(request).filter(([, value]) => value !== "" && value !== false));
+
 const LANGUAGES = [["curl", curl], ["Python", python], ["JavaScript", javascript]];
 
 export function CodeDialog({ job, request, onClose }) {
@@ -18,7 +21,7 @@ export function CodeDialog({ job, request, onClose }) {
   const [chosen, setChosen] = useState(0);
   const id = useId();
   const learns = job.kind === "personalize";
-  const asked = { url: api.href, path: learns ? "personalize" : "edit", body: request || requestOf(job), pictures: learns ? job.pictures : 0, key: Boolean(key), file: "picture.png" };
+  const asked = { url: api.href, path: learns ? "personalize" : "edit", body: told(request || requestOf(job)), pictures: learns ? job.pictures : 0, key: Boolean(key), file: "picture.png" };
   const text = LANGUAGES[chosen][1](asked);
   const copy = async () => {
     await navigator.clipboard.writeText(text);

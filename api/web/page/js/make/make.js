@@ -77,7 +77,7 @@ export function Make() {
     if (field.startsWith("picture")) setWrong({ picture: said });
     else if (field.startsWith("prompt")) setWrong({ prompt: said });
     else if (field.startsWith("labels")) setWrong({ name: problem.document.detail });
-    else if (["seed", "model", "recipe"].includes(field)) setWrong({ [field]: problem.document.detail });
+    else if (["seed", "model", "recipe"].includes(field)) setWrong({ [field]: said });
     else setWrong({ all: problem });
   };
 

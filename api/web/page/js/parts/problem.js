@@ -8,7 +8,7 @@ export function explain(problem, w) {
   const document = problem.document || problem;
   const type = String(document.type || "").replace("urn:tailor:problem:", "");
   const said = w.problem[type];
-  if (typeof said === "function") return said(document);
+  if (typeof said === "function") return said(document) || null;
   if (said && typeof said === "object") return said[document.reason] || w.problem.other;
   return said || null;
 }

@@ -7,7 +7,7 @@ const toasts = store([]);
 
 export function toast(text) {
   const one = { text };
-  toasts.set((all) => [...all.slice(-2), one]);
+  toasts.set([one]); // the newest alone: nothing has to move for it
   setTimeout(() => toasts.set((all) => all.filter((other) => other !== one)), SHOWN_MS);
 }
 

@@ -32,9 +32,9 @@ function listen(job, tell, read, signal) {
     const asking = setInterval(() => status !== "running" && read().catch(() => {}), ASK_MS);
     const end = () => (clearInterval(asking), source.close(), resolve());
     const hear = (changes) => {
-      tell(changes);
       status = changes.status || status;
-      if (hasEnded({ status })) end();
+      if (hasEnded({ status })) return end(); // it is told with its results, at once
+      return tell(changes);
     };
     for (const type of ["status", "progress", "snapshot"]) source.addEventListener(type, (event) => hear(JSON.parse(event.data)));
     source.addEventListener("preview", (event) => tell({ preview: JSON.parse(event.data) }));

@@ -79,10 +79,10 @@ export function Composer({ draft, onDraft, tail, job, model, usage, editing, inp
             <${PromptRow} key=${i} n=${i + 1} of=${draft.prompts.length} value=${prompt} model=${model} limit=${limit} wrong=${wrong[i]} inputRef=${i === 0 ? input : undefined}
               onInput=${(value) => setPrompt(i, value)} onEnter=${() => add()} onRemove=${() => change({ prompts: draft.prompts.filter((_, at) => at !== i) })} />`)}
         </ol>
-        <div class="row ideas">
-          <button type="button" class="button quiet small" onClick=${() => add()}><${Icon} name="plus" />${w.edit.add}</button>
-          ${ideas.length > 0 && html`<span class="small soft" id="ideas">${w.edit.ideas}</span>
-            <ul class="row" aria-labelledby="ideas">${ideas.map((idea) => html`<li key=${idea}><button type="button" class="chip" lang="en" onClick=${() => add(idea)}>${idea}</button></li>`)}</ul>`}
+        <button type="button" class="button quiet small more-prompts" onClick=${() => add()}><${Icon} name="plus" />${w.edit.add}</button>
+        <div class="ideas">
+          ${ideas.length > 0 && html`<span class="small soft" id="ideas">${w.edit.ideas}</span>`}
+          <ul class="row" aria-labelledby="ideas">${ideas.map((idea) => html`<li key=${idea}><button type="button" class="chip" lang="en" onClick=${() => add(idea)}>${idea}</button></li>`)}</ul>
         </div>
       </div>
       <div class="stack knobs">

@@ -26,21 +26,19 @@ function about(request, parameters, w) {
 }
 
 function stateOf(job, w) {
-  if (!job || job.status === "queued") return w.edit.queued;
+  if (!job) return w.edit.unsent;
+  if (job.status === "queued") return w.edit.queued;
   if (job.status !== "running") return w.edit[job.status] || "";
   return job.steps ? w.edit.runningAt(Math.round((100 * job.step) / job.steps)) : w.edit.running;
 }
 
 // The strip of strengths, and the slider that goes through it.
-function Strip({ job, onStrength }) {
+function Strip({ cells, at, onAt, onStrength }) {
   const w = useWords();
-  const cells = job.results.map((result) => result.cell?.tail_scale);
-  const usual = cells.findIndex((value) => value === job.parameters.tail_scale);
-  const [at, setAt] = useState(usual < 0 ? Math.floor(cells.length / 2) : usual);
   return html`
     <div class="strip row">
       <input type="range" min="0" max=${cells.length - 1} step="1" value=${at} aria-label=${w.edit.stripChoose} aria-valuetext=${number(cells[at])}
-        onInput=${(event) => setAt(Number(event.target.value))} />
+        onInput=${(event) => onAt(Number(event.target.value))} />
       <button type="button" class="button small" onClick=${() => onStrength(cells[at])}>${w.edit.stripUse(number(cells[at]))}</button>
     </div>`;
 }
@@ -51,6 +49,9 @@ export function Edit({ entry, editing, source, picked, canMake, onOpen, onPick, 
   const request = job ? requestOf(job) : body;
   const prompt = request.prompt;
   const scales = request.sweep?.tail_scale;
+  const usual = scales?.indexOf(job?.parameters.tail_scale) ?? -1;
+  const [chosen, setChosen] = useState(null);
+  const at = chosen ?? (usual < 0 ? 0 : usual);
   const isBad = problem || job?.status === "failed" || job?.status === "canceled";
   const isOpen = !problem && (!job || !hasEnded(job));
   const count = job?.results.length || sizeOf(request);
@@ -83,11 +84,11 @@ export function Edit({ entry, editing, source, picked, canMake, onOpen, onPick, 
           ${Array.from({ length: count }, (_, i) => {
             const picture = job?.results[i] && pictureOf(job, i);
             const caption = scales && w.edit.tileAt(number(scales[i]));
-            return html`<li key=${i}><${Tile} url=${picture?.url} what=${caption ? `${prompt}, ${caption}` : w.edit.result(prompt, i + 1, count)} caption=${caption} state=${stateOf(job, w)}
+            return html`<li key=${i}><${Tile} url=${picture?.url} what=${caption ? `${prompt}, ${caption}` : w.edit.result(prompt, i + 1, count)} caption=${caption} state=${stateOf(job, w)} isAt=${scales && job?.status === "succeeded" && i === at}
               onOpen=${picture && (() => onOpen(entry, i))} onPick=${picture && (() => onPick(picture))} isPicked=${picture && pickedUrls.has(picture.url)} onLost=${() => editing.refresh(entry)} /></li>`;
           })}
         </ul>
-        ${scales && canMake && html`<div class="strip-place">${job?.status === "succeeded" && html`<${Strip} job=${job} onStrength=${onStrength} />`}</div>`}`}
+        ${scales && canMake && html`<div class="strip-place">${job?.status === "succeeded" && html`<${Strip} cells=${scales} at=${at} onAt=${setChosen} onStrength=${onStrength} />`}</div>`}`}
     </article>`;
 }
 

@@ -22,7 +22,7 @@ function Pictures({ tail, job }) {
         <figure>
           ${job.preview ? html`<img src=${job.preview.picture} width="192" height="192" alt=${w.tail.preview(job.preview.step)} />`
             : html`<div class="blank" aria-hidden="true"></div>`}
-          <figcaption class="small soft">${job.preview ? w.tail.now : w.tail.previewNone}</figcaption>
+          <figcaption class="small soft">${job.preview ? w.tail.now : hasEnded(job) ? "" : w.tail.previewNone}</figcaption>
         </figure>`}
     </div>`;
 }
@@ -59,9 +59,11 @@ function Done({ tail, job, onCode }) {
       <dt>${w.tail.prompt}</dt><dd lang="en">${(job.prompts || [tail.prompt]).join("; ")}</dd>
       <dt>${w.tail.model}</dt><dd>${tail.model}${recipe && `, ${recipe}`}</dd>
       <dt>${w.tail.seed}</dt><dd>${job.seed}</dd>
+      ${job.fit && html`<dt>${w.tail.explained}</dt><dd>${w.tail.explains(Math.round(job.fit.explained * 100))}</dd>`}
     </dl>
+    ${job.warnings.map((warning) => html`<p class="notice warn small" lang="en">${warning}</p>`)}
     <div class="row foot">
-      ${tail.url && html`<a class="button small" href=${tail.url} download=${`${tail.id}.safetensors`}><${Icon} name="download" />${w.tail.file}</a>`}
+      <a class="button small" href=${tail.url || undefined} aria-disabled=${tail.url ? "false" : "true"} download=${`${tail.id}.safetensors`}><${Icon} name="download" />${w.tail.file}</a>
       ${!tail.imported && html`<button type="button" class="button small" onClick=${onCode}><${Icon} name="code" />${w.tail.code}</button>`}
       ${job.receipt && html`<details class="more receipt"><summary>${w.tail.receipt}</summary><pre class="code" tabindex="0">${JSON.stringify(job.receipt, null, 2)}</pre></details>`}
     </div>`;

@@ -1,5 +1,6 @@
 // A tail's name, which is its label `name`; it is changed where it stands.
 import { html, useState } from "../html.js";
+import { Icon } from "../parts/icons.js";
 import { toast } from "../parts/toast.js";
 import { askPatiently } from "../server/client.js";
 import { useWords } from "../words/words.js";
@@ -24,7 +25,7 @@ export function Name({ tail, title, heading, onNamed }) {
   if (typed === null) {
     return html`
       <h1 class="name" ref=${heading} tabindex="-1">${title}</h1>
-      <button type="button" class="button quiet small" onClick=${() => setTyped(tail.labels.name || "")}>${w.tail.rename}</button>`;
+      <button type="button" class="button quiet small" onClick=${() => setTyped(tail.labels.name || "")}><${Icon} name="pen" />${w.tail.rename}</button>`;
   }
   return html`
     <form class="row naming" onSubmit=${save}>

@@ -57,7 +57,7 @@ export function TailPage({ id }) {
   useEffect(() => {
     document.title = title ? `${title} – ${w.title}` : w.title;
   }, [title, w]);
-  useEffect(() => heading.current?.focus({ preventScroll: true }), [Boolean(tail)]);
+  useEffect(() => heading.current?.focus({ preventScroll: true }), [Boolean(tail && job)]);
 
   if (problem && [404, 410].includes(problem.status)) return html`<${Gone} problem=${problem} editing=${editing} onShow=${setDialog} dialog=${dialog} />`;
   if (problem) return html`<${ProblemNotice} problem=${problem} />`;
