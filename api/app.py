@@ -14,6 +14,7 @@ from api import problems
 from api.access import origins
 from api.access.doorkeeper import Doorkeeper
 from api.access.rates import Rates
+from api.connections import allow_files
 from api.intake.decoder import Decoder
 from api.intake.fetching import PictureFetcher
 from api.intake.room import Tally
@@ -77,6 +78,7 @@ def _lifespan_of(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContext
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[LifespanState]:  # noqa: ARG001 - Starlette passes it
         configure_logs()
+        allow_files(settings.max_connections)
         services = await run_in_threadpool(open_services, settings)
         redis = connect_async(settings.redis_url)
         watcher, threads, questions = Watcher(redis), AllThreads(), Questions()

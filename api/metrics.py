@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
+from api.connections import ConnectionMetrics
 from core.jobs.records import KINDS, JobStatus
 from core.live import names
 from core.live.store import LiveStore
@@ -36,6 +37,7 @@ class Metrics:
         self.accepted = Counter("tailor_jobs_accepted", "Jobs accepted", ["kind"], registry=self.registry)
         self.webhooks = WebhookMetrics(self.registry)
         self.storage = StorageMetrics(self.registry)
+        self.connections = ConnectionMetrics(self.registry)
         self.registry.register(FleetCollector(live))
 
 

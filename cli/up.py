@@ -128,8 +128,9 @@ class Stack:
         # -P, and uvicorn's --app-dir: our packages are the ones that lie beside this one, never folders of the same
         # names where this was typed.
         python = [sys.executable, "-P", "-m"]
-        uvicorn = ["uvicorn", "--app-dir", str(CODE), "api.app:app", "--host", self._options.host, "--port", str(port)]
-        api = [*python, *uvicorn, "--timeout-graceful-shutdown", "5", "--no-access-log"]
+        uvicorn = ["uvicorn", "--app-dir", str(CODE), "api.app:app", "--http", "api.connections:Connection"]
+        at = ["--host", self._options.host, "--port", str(port)]
+        api = [*python, *uvicorn, *at, "--timeout-graceful-shutdown", "5", "--no-access-log"]
         worker = [*python, "worker"]
         return [
             Service("redis", self._redis.command, logs / "redis.log", is_up=self._redis.answers, start_timeout_s=120),

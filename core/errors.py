@@ -166,6 +166,17 @@ class RateLimitedError(TailorError):
         return super().headers | (self._more or {})
 
 
+class RequestTimeoutError(TailorError):
+    """A request did not come in time."""
+
+    status, type, title = 408, "request-timeout", "Request not sent in time"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The answer's headers: what may still come belongs to no request."""
+        return {"Connection": "close"}
+
+
 class OverloadedError(TailorError):
     """The process has as much in hand as it may; `limit` says how much."""
 

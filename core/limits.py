@@ -45,6 +45,14 @@ class LimitSettings(BaseSettings):
     )
     rate_requests: RateSetting = Field(Rate(3000, 60), description="all other requests of one owner; empty: no limit")
 
+    # Connections of one API process (docs/production.md; nginx in front has its own)
+    max_connections: int = Field(1000, ge=1, description="that an API process holds; beyond it new ones get 503")
+    idle_timeout_s: float = Field(15, gt=0, description="a connection on which no request begins is closed")
+    head_timeout_s: float = Field(10, gt=0, description="from the first byte of a request until its whole head is here")
+    body_timeout_s: float = Field(20, gt=0, description="for a body, and longer for its bytes by min_body_rate")
+    min_body_rate: int = Field(16_384, ge=1, description="bytes a second that a body must come with at least")
+    unread_timeout_s: float = Field(60, gt=0, description="a client that takes nothing of its answer is cut off")
+
 
 def setting_name(field: str) -> str:
     """Return the name of the variable that a setting comes from."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -14,8 +16,8 @@ from api.intake.parsing import FORMS, JSON, Body, parse_body
 from api.problems import MalformedRequestError, UnsupportedMediaTypeError
 from api.state import state_of
 from core.config import Settings
-from core.errors import PayloadTooLargeError
-from core.limits import setting_name
+from core.errors import PayloadTooLargeError, RequestTimeoutError
+from core.limits import named_limit, setting_name
 
 FORM_OVERHEAD = 64 * 1024  # boundaries, headers and the text fields of a form
 
@@ -72,13 +74,18 @@ async def _chunks(limited: Request) -> list[bytes]:
 def _limited(request: Request, limit: dict[str, Any], take: Callable[[int], None]) -> Receive:
     """Return the request's receive channel, which raises PayloadTooLargeError beyond so many bytes."""
     announced = request.headers.get("content-length", "")
+    settings, began = state_of(request).services.settings, time.monotonic()
     received = 0
 
     async def receive() -> Message:
         nonlocal received
         if announced.isdecimal() and int(announced[:20]) > limit["limit"]:
             _too_large(limit)
-        message = await request.receive()
+        left = settings.body_timeout_s + received / settings.min_body_rate - (time.monotonic() - began)
+        try:
+            message = await asyncio.wait_for(request.receive(), max(0.0, left))
+        except TimeoutError:
+            raise _too_slow(settings) from None
         size = len(message.get("body", b""))
         received += size
         if received > limit["limit"]:
@@ -87,6 +94,12 @@ def _limited(request: Request, limit: dict[str, Any], take: Callable[[int], None
         return message
 
     return receive
+
+
+def _too_slow(settings: Settings) -> RequestTimeoutError:
+    limit = named_limit(settings, "body_timeout_s")
+    detail = f"the body may take {limit['limit']:g} seconds, and longer if {settings.min_body_rate} bytes a second come"
+    return RequestTimeoutError(detail, **limit)
 
 
 def _too_large(limit: dict[str, Any]) -> NoReturn:

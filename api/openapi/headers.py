@@ -7,6 +7,7 @@ from typing import Any
 _TEXT = {"type": "string"}
 HEADERS: dict[str, dict[str, Any]] = {
     "Allow": {"description": "all methods of the path", "schema": _TEXT},
+    "Connection": {"description": "`close`: what may still come belongs to no request", "schema": _TEXT},
     "Idempotency-Replayed": {"description": "`true`: it was made by an earlier request", "schema": _TEXT},
     "Location": {"description": "the path of what was made", "schema": _TEXT},
     "Preference-Applied": {"description": "for how long the answer could wait", "schema": _TEXT},

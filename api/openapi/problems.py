@@ -62,6 +62,11 @@ _EXAMPLES: dict[type[TailorError], TailorError] = {
         errors.MissingScopeError("this needs a key with the scope 'submit'", scope="submit"),
         errors.NotFoundError("there is no job job_0123456789abcdef01234567", id="job_0123456789abcdef01234567"),
         errors.GoneError("job_0123456789abcdef01234567 was deleted", id="job_0123456789abcdef01234567"),
+        errors.RequestTimeoutError(
+            "the body may take 20 seconds, and longer if 16384 bytes a second come",
+            limit=20,
+            setting="TAILOR_BODY_TIMEOUT_S",
+        ),
         errors.PayloadTooLargeError("the body is over the limit of 28028928 bytes", limit=28028928),
         UnsupportedMediaTypeError(
             "the body's type is text/plain; it may be application/json or multipart/form-data or "
@@ -113,6 +118,7 @@ WITH_KEY = (
 CHANGING = (CrossSiteError,)
 WITH_BODY = (
     MalformedRequestError,
+    errors.RequestTimeoutError,
     errors.PayloadTooLargeError,
     UnsupportedMediaTypeError,
     errors.InvalidInputError,

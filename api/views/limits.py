@@ -22,7 +22,7 @@ from core.limits import Rate, named_limit, setting_name
 from core.models.info import ModelInfo
 from core.webhooks.deliveries import MOST_ROUNDS
 
-Per = Literal["request", "job", "answer", "owner", "server", "process", "attempt"]
+Per = Literal["request", "job", "answer", "owner", "server", "process", "attempt", "connection"]
 
 
 class LimitView(BaseModel):
@@ -97,6 +97,12 @@ _ROWS = (
     _Row("picture_url_redirects", "redirects", "request", value=MOST_REDIRECTS, field="picture_url"),
     _Row("picture_url_timeout", "seconds", "request", "picture_url_timeout_s", field="picture_url"),
     _Row("decode_wait", "seconds", "request", "max_decode_wait_s"),
+    _Row("connections", "connections", "process", "max_connections"),
+    _Row("idle_timeout", "seconds", "connection", "idle_timeout_s"),
+    _Row("head_timeout", "seconds", "request", "head_timeout_s"),
+    _Row("body_timeout", "seconds", "request", "body_timeout_s"),
+    _Row("body_rate", "bytes a second at least", "request", "min_body_rate"),
+    _Row("unread_timeout", "seconds", "answer", "unread_timeout_s"),
     _Row("wait", "seconds", "request", value=MAX_WAIT_S, field="Prefer"),
     _Row("deadline", "seconds", "job", "deadline_s"),
     _Row("retention", "seconds", "job", "retention", field="ttl"),

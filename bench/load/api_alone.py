@@ -30,7 +30,8 @@ def served(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
     port = claim_port("127.0.0.1", 0)
     url = f"http://127.0.0.1:{port}"
     env = {"TAILOR_STORAGE": str(folder / "storage"), "TAILOR_REDIS_URL": redis.url, "TAILOR_MAX_QUEUED": "1000000"}
-    command = [sys.executable, "-m", "uvicorn", "api.app:app", "--port", str(port), "--no-access-log"]
+    command = [sys.executable, "-m", "uvicorn", "api.app:app", "--http", "api.connections:Connection"]
+    command += ["--port", str(port), "--no-access-log"]
     with (folder / "redis.log").open("wb") as redis_log, (folder / "api.log").open("wb") as api_log:
         servers = [subprocess.Popen(redis.command, stdout=redis_log, stderr=redis_log)]  # noqa: S603 - our own commands
         try:

@@ -16,6 +16,7 @@ import uvicorn
 from PIL import Image
 
 from api.app import create_app
+from api.connections import Connection
 from core.clock import utc_now
 from core.config import REPOSITORY, Settings
 from core.jobs import keys
@@ -49,7 +50,8 @@ def serving_settings(folder: Path, redis_url: str, **more: Any) -> Settings:
 def api_server(settings: Settings) -> Iterator[httpx.Client]:
     """Serve the API with uvicorn on a free port; yields a client that fails on what the OpenAPI document denies."""
     port = free_ports(1)[0]
-    config = uvicorn.Config(create_app(settings), port=port, log_level="warning", timeout_graceful_shutdown=1)
+    how: dict[str, Any] = {"http": Connection, "log_level": "warning", "timeout_graceful_shutdown": 1}
+    config = uvicorn.Config(create_app(settings), port=port, **how)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, name=EVENT_LOOP)
     thread.start()

@@ -87,7 +87,8 @@ OVER = [
 ELSEWHERE = {"open_jobs", "stored_bytes", "rate_submissions", "rate_requests"}
 ELSEWHERE |= {"queued_jobs", "pixels_in_flight", "body_bytes_in_flight", "label_body_bytes", "items", "delivery_rounds"}
 ELSEWHERE |= {"picture_url_fetches", "picture_url_redirects", "picture_url_timeout", "decode_wait", "deadline"}
-NO_PROBLEM = {"inline_bytes", "wait", "url_ttl", "webhook_timeout"}
+ELSEWHERE |= {"connections", "head_timeout", "body_timeout"}
+NO_PROBLEM = {"inline_bytes", "wait", "url_ttl", "webhook_timeout", "idle_timeout", "body_rate", "unread_timeout"}
 
 
 @pytest.fixture(scope="module")

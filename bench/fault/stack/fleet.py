@@ -147,7 +147,18 @@ class Fleet:
             **(QUICK if quick else {}),
         }
         worker = [sys.executable, "-m", "bench.fault.stack.deadly_worker"]
-        api = [sys.executable, "-m", "uvicorn", "api.app:app", "--host", HOST, "--no-access-log", "--port"]
+        api = [
+            sys.executable,
+            "-m",
+            "uvicorn",
+            "api.app:app",
+            "--http",
+            "api.connections:Connection",
+            "--host",
+            HOST,
+            "--no-access-log",
+            "--port",
+        ]
         commands = dict.fromkeys(WORKERS, worker) | {
             name: [*api, str(port)] for name, port in zip(APIS, ports, strict=True)
         }
