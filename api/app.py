@@ -81,7 +81,7 @@ def _lifespan_of(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContext
         allow_files(settings.max_connections)
         services = await run_in_threadpool(open_services, settings)
         redis = connect_async(settings.redis_url)
-        watcher, threads, questions = Watcher(redis), AllThreads(), Questions()
+        watcher, threads, questions = Watcher(redis), _threads(settings), Questions()
         guard = AddressGuard(settings.allowed_inner_hosts)
         outbound = Outbound(guard, lambda host, port: threads.resolving.run(resolve, host, port))
         bodies = Tally(
@@ -126,6 +126,11 @@ def _lifespan_of(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContext
             log.info("api.stopped")
 
     return lifespan
+
+
+def _threads(settings: Settings) -> AllThreads:
+    # A name server that takes its time for one host holds up nobody who asks for another one.
+    return AllThreads(resolving=settings.webhook_sends + settings.picture_url_fetches)
 
 
 app = create_app()

@@ -38,14 +38,17 @@ class Threads:
 class AllThreads:
     """The kinds of blocking work that async endpoints do; what is not named here runs in Starlette's pool."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, resolving: int = 8) -> None:
+        """Make them; `resolving` names may be looked up at once: as many as may be asked for, so that none waits."""
         cores = usable_cpus()
         self.parsing = Threads("parsing", cores)  # of bodies: it computes
         self.decoding = Threads("decoding", cores)  # of pictures: it computes, for a second each
         self.intake = Threads("intake", 16)  # checks and writes of new jobs: they wait for storage
         self.reading = Threads("reading", 16)  # jobs that are polled and followed
         self.webhooks = Threads("webhooks", 4)  # what is sent is read before, and how it went is written after
-        self.resolving = Threads("resolving", 8)  # names of hosts that clients name: a name server may take its time
+        self.resolving = Threads(
+            "resolving", resolving
+        )  # names of hosts that clients name: a name server may take its time
         self.probing = Threads("probing", 3)  # what /readyz asks, and waits for no longer than it likes
 
     def stop(self) -> None:

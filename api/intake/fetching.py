@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 import httpx
 
@@ -38,24 +38,26 @@ class PictureFetcher:
         Raises InvalidInputError and InvalidPictureError, which name the field, and OverloadedError.
         """
         first = check_url(self._outbound.guard, field, url)
-        with self._bodies.share() as take:
-            answer = await self._in_turn(field, first, take)
+        with ExitStack() as held:
+            answer = await self._in_turn(field, first, held)
             yield answer.body
 
-    async def _in_turn(self, field: str, url: httpx.URL, take: Take) -> Answer:
+    async def _in_turn(self, field: str, url: httpx.URL, held: ExitStack) -> Answer:
         try:
             async with self._room.of(1, self._settings.max_decode_wait_s):
-                return await self._follow(field, url, take)
+                return await self._follow(field, url, held)
         except TimeoutError:
             limit = named_limit(self._settings, "picture_url_fetches")
             detail = f"more pictures wait to be fetched than {limit['limit']} at a time allow; send it again later"
             raise OverloadedError(detail, retry_after_s=RETRY_AFTER_S, **limit) from None
 
-    async def _follow(self, field: str, url: httpx.URL, take: Take) -> Answer:
+    async def _follow(self, field: str, url: httpx.URL, held: ExitStack) -> Answer:
         for _ in range(MOST_REDIRECTS + 1):
-            answer = await self._ask(field, url, take)
-            if answer.status not in _REDIRECTS:
-                return self._checked(field, url, answer)
+            with ExitStack() as taken:  # what a redirect says is let go before the next is asked
+                answer = await self._ask(field, url, taken.enter_context(self._bodies.share()))
+                if answer.status not in _REDIRECTS:
+                    held.enter_context(taken.pop_all())
+                    return self._checked(field, url, answer)
             url = self._next(field, url, answer)
         detail = f"{field} leads on more than {MOST_REDIRECTS} times"
         raise InvalidPictureError("redirects", detail, field=field, limit=MOST_REDIRECTS)

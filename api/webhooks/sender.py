@@ -51,6 +51,10 @@ class Sender:
         self._metrics = metrics
         self._tasks: set[asyncio.Task[None]] = set()
         self._hosts: Counter[str] = Counter()
+        self._owners: Counter[str] = Counter()
+        self._most_of_an_owner = max(
+            1, services.settings.webhook_sends * 3 // 4
+        )  # many slow hosts of one are no better
 
     async def run(self) -> None:
         """Look for what is due, again and again."""
@@ -104,15 +108,17 @@ class Sender:
             log.exception("webhook.crashed_again", delivery=name)
 
     async def _in_turn(self, prepared: Prepared) -> None:
-        host = prepared.url.host
-        if self._hosts[host] >= MOST_OF_A_HOST:
+        host, owner = prepared.url.host, prepared.delivery.owner
+        if self._hosts[host] >= MOST_OF_A_HOST or self._owners[owner] >= self._most_of_an_owner:
             await self._threads.run(self._preparation.put_off, prepared.delivery, BUSY_HOST_S)
             return
         self._hosts[host] += 1
+        self._owners[owner] += 1
         try:
             outcome = await self._post(prepared)
         finally:
             self._hosts[host] -= 1
+            self._owners[owner] -= 1
         note = self._preparation.note
         noted = await self._threads.run(
             note, prepared.delivery, outcome.attempt, outcome.retry_after_s, prepared.endpoint

@@ -56,9 +56,11 @@ class OpenJobs:
     def forget(self, job_id: str) -> None:
         """Remove all that is known of a job; beginning it again begins from nothing."""
         lines = cast("set[str]", self._client.smembers(names.LINES_IN_USE))
+        owner = cast("str | None", self._client.hget(names.record_key(job_id), "owner"))
         with self._client.pipeline() as pipe:
             pipe.delete(names.record_key(job_id), names.events_key(job_id), names.lease_key(job_id))
-            for sorted_set in (names.OPEN_JOBS, names.DEADLINES, names.LEASES, names.CLOSING):
+            owners = [names.open_key(owner)] if owner else []
+            for sorted_set in (names.OPEN_JOBS, names.DEADLINES, names.LEASES, names.CLOSING, *owners):
                 pipe.zrem(sorted_set, job_id)
             for line in lines:
                 pipe.zrem(names.line_key(*line.rpartition(":")[::2]), job_id)

@@ -56,8 +56,17 @@ class Deliveries:
         storage, ref = self._store.storage, delivery.ref
         storage.put(keys.due(ref), b"")
         if storage.create(keys.delivery(ref), delivery.model_dump_json().encode(), "application/json"):
-            return delivery
+            return delivery if self._is_there(delivery) else delivery.model_copy(update={"due_at": None})
         return self.read(ref) or delivery
+
+    def _is_there(self, delivery: Delivery) -> bool:
+        """Tell whether a delivery's job is still there; if it was deleted, what was just written for it goes, too."""
+        end = self._store.end(delivery.job_id)
+        if end is None or not end.deleted:
+            return True
+        self._store.storage.delete(keys.delivery(delivery.ref))
+        self.close(delivery.ref)
+        return False
 
     def again(self, spec: JobSpec, event: str) -> Delivery:
         """Owe an event once more, with all attempts; what is still pending of it is superseded.
@@ -129,11 +138,9 @@ class Deliveries:
         """
         storage, ref = self._store.storage, delivery.ref
         storage.put(keys.delivery(ref), delivery.model_dump_json().encode(), "application/json")
-        end = self._store.end(delivery.job_id)
-        if end is not None and end.deleted:  # whoever writes for a job looks whether it is still there
-            storage.delete(keys.delivery(ref))
-            self.close(ref)
-        elif delivery.due_at is None:
+        if not self._is_there(delivery):  # whoever writes for a job looks whether it is
+            return
+        if delivery.due_at is None:
             self.close(ref)
         else:
             self._store.live.deliveries.put_off(str(ref), delivery.due_at)

@@ -76,3 +76,12 @@ def test_what_nobody_ended_counts_until_its_deadline_only(
     services.live.client.zadd(names.open_key("ole"), {f"job_{number}": 1000 for number in range(LIMIT)})
     assert personalize(ole).status_code == 202
     assert services.jobs.open_of("ole") == 1
+
+
+def test_a_job_that_redis_forgets_counts_no_longer(
+    client_of: Callable[[str], httpx.Client], services: Services
+) -> None:
+    job = personalize(client_of("pam")).json()["id"]
+    assert services.jobs.open_of("pam") == 1
+    services.jobs.forget(job)
+    assert services.jobs.open_of("pam") == 0

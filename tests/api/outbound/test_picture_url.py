@@ -33,6 +33,8 @@ def site(asked: Asked) -> Reply:
         "/unnamed": Reply(200, picture("teal"), {}),
         "/large": Reply(200, picture("teal") + b"\0" * 60_000, PNG),
         "/page": Reply(200, b"<html>", {"Content-Type": "text/html; charset=utf-8"}),
+        "/wordy": Reply(302, b"A" * 90_000, {"Location": "/wordier"}),
+        "/wordier": Reply(302, b"A" * 90_000, {"Location": "/dog.png"}),
         "/zipped": Reply(200, b"\x1f\x8b", PNG | {"Content-Encoding": "gzip"}),
         "/no-picture": Reply(200, b"not a picture", PNG),
         "/huge": Reply(200, b"\x89PNG\r\n\x1a\n" + b"A" * 200_000, PNG),
@@ -204,3 +206,9 @@ def test_nothing_more_is_fetched_once_the_pictures_are_too_large_together(api: h
 
     document = check(answer, 422, "invalid-picture", "picture_url[1]")
     assert (document["reason"], len(there.asked) - before) == ("too-large", 2)
+
+
+def test_what_redirects_say_is_let_go_before_the_next_is_asked(settings: Settings, there: Receiver) -> None:
+    few = {"allowed_inner_hosts": "127.0.0.1", "max_body_bytes_in_flight": 100_000}
+    with api_server(settings.model_copy(update=few)) as api:
+        assert by_url(api, there.url("/wordy")).status_code == 202

@@ -10,10 +10,14 @@ from typing import Any
 import httpx
 import pytest
 
+from core.access.keyring import Keyring
+from core.access.keys import Scope
+from core.clock import utc_now
+from core.config import Settings
 from core.services import Services
 from core.webhooks import keys
 from tests.api.problems import check
-from tests.api.serving import PretendingWorker, edit, personalize
+from tests.api.serving import PretendingWorker, api_server, edit, personalize
 from tests.api.webhooks.conftest import Deliveries, Endpoint
 from tests.support.receiver import Reply
 
@@ -210,3 +214,26 @@ def test_edits_that_came_with_a_personalization_tell_the_same_webhook(
     assert [edit["id"] for edit in told["data"]["edits"]] == [tail["edits"][0]["id"]]
     worker.succeed(worker.take(tail["edits"][0]["id"], "edit"))
     assert endpoint.heard("/together", 2)[-1]["data"]["id"] == tail["edits"][0]["id"]
+
+
+def test_the_servers_own_webhook_is_no_concern_of_callers_who_do_not_run_it(
+    settings: Settings, services: Services, endpoint: Endpoint
+) -> None:
+    own = {
+        "webhook_url": endpoint.url("/the-servers"),
+        "webhook_secrets": f"whsec_{'A' * 32}",
+        "require_keys": "always",
+    }
+    with api_server(settings.model_copy(update=own)) as api:
+
+        def client(name: str, *scopes: Scope) -> httpx.Client:
+            _, key = Keyring(services.storage).create(name, scopes, utc_now(), owner="one")
+            return httpx.Client(base_url=api.base_url, headers={"Authorization": f"Bearer {key}"}, timeout=30)
+
+        caller, admin = client("caller", "submit", "read"), client("runs-it", "admin")
+        job = personalize(caller).json()["id"]
+        caller.delete(f"/jobs/{job}")
+        assert len(admin.get(f"/jobs/{job}/deliveries").json()["items"]) == 1
+        assert admin.post(f"/jobs/{job}/deliveries/job.canceled").status_code == 202
+        assert caller.get(f"/jobs/{job}/deliveries").json()["items"] == []
+        assert caller.post(f"/jobs/{job}/deliveries/job.canceled").status_code == 404

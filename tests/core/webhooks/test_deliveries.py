@@ -128,3 +128,12 @@ def test_a_marker_whose_delivery_is_over_goes(life: Life) -> None:
     life.storage.put(keys.due(ref), b"")  # by a slow process that closed the job, too
     life.process().reconciler.run_once()
     assert marked(life) == []
+
+
+def test_nothing_is_left_of_a_delivery_that_is_noted_when_its_job_was_just_deleted(life: Life) -> None:
+    spec = life.accept(life.personalization(webhook=EVERYTHING))
+    life.store.deletion.job(spec.id)
+    life.store.deliveries.started(spec, spec.created_at)
+    assert list(life.store.deliveries.of(spec.id)) == []
+    assert marked(life) == []
+    assert f"{spec.id}.job.started.1" not in owed(life)
