@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from api.intake.fetching import PictureFetcher
@@ -65,7 +65,7 @@ def _sent(body: Body, name: str) -> Any:
 def optional_source(body: Body) -> tuple[Source | None, Body]:
     """Return where the picture of a request comes from that need not have one."""
     if all(body.fields.get(name) in (None, "") for name in ("picture", "picture_url")):
-        return None, body
+        return None, replace(body, fields={name: value for name, value in body.fields.items() if name != "picture"})
     [source], others = picture_sources(body, most=1)
     return source, others
 

@@ -169,6 +169,7 @@ def _limits(settings: Settings) -> dict[str, Schema]:
     ttl = {} if settings.retention is None else {"ttl": {"type": "integer", "maximum": int(settings.retention)}}
     return {
         "prompt": text,
+        "tail_id": {"type": "string", "minLength": 1},
         "negative_prompt": blank,
         "steps": {"type": "integer", "maximum": settings.max_steps},
         "num_images": {"type": "integer", "maximum": settings.max_num_images},

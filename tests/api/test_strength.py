@@ -38,6 +38,8 @@ def test_an_edit_starts_from_the_tails_own_picture_and_keeps_none_of_its_own(
 
     assert job["parameters"]["strength"] == 0.5
     assert services.jobs.spec(job["id"]).picture_key is None
+    assert edit(api, tail, picture=None, picture_url=None).status_code == 202  # as JSON says that there is none
+    assert api.post("/edit", data={"tail_id": tail, "prompt": "a dog", "picture": ""}).status_code == 202
 
 
 def test_an_edit_may_start_from_another_picture_as_the_model_sees_it(

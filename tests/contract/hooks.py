@@ -31,6 +31,9 @@ URL = re.compile(r"https?://", re.IGNORECASE)
 def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> None:
     """Make what is valid by itself valid together with the rest."""
     case.body = _elsewhere(case.body)
+    for name in case.headers or ():
+        if name.lower() == "prefer" and "wait" in str(case.headers[name]):  # not half a minute each time
+            case.headers[name] = "wait=1"
     if not case.meta or not case.meta.generation.mode.is_positive:
         return
     if isinstance(case.body, dict):
@@ -139,9 +142,9 @@ def _mend_personalize(body: dict[str, Any]) -> None:
 def _mend_edit(body: dict[str, Any]) -> None:
     if body.get("picture") is not None and body.get("picture_url") is not None:
         del body["picture_url"]
-    if body.get("tail_id") is not None:
+    if body.get("tail_id"):
         body.pop("tails", None)
-    elif body.get("tails") is None:
+    elif not body.get("tails"):
         body["tail_id"] = "tail_0123456789abcdef01234567"
     tails = body.get("tails")
     if isinstance(tails, list):
