@@ -222,6 +222,44 @@ def test_a_tail_that_never_was_and_one_with_a_name(settings: Settings, worker: P
         visitor.check_quiet()
 
 
+def test_everything_is_done_with_the_keyboard_alone(
+    settings: Settings, worker: PretendingWorker, working: None, visit: Visit
+) -> None:
+    with api_server(settings) as api:
+        visitor = visit(api.base_url)
+        page, keys = visitor.page, visitor.page.keyboard
+        visitor.open()
+        keys.press("Tab")
+        expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+        keys.press("Enter")
+        tab_to(visitor, "Use the sample: dog")
+        keys.press("Enter")
+        expect(page.get_by_label("What does the picture show?")).to_be_focused()
+        keys.press("Enter")
+        expect(page.get_by_role("heading", level=1, name="a standing dog on the grass")).to_be_focused()
+        tab_to(visitor, "a sitting dog on the beach")
+        keys.press("Enter")
+        tab_to(visitor, "Make it")
+        keys.press("Enter")
+        expect(visitor.edits()).to_have_count(1)
+        tab_to(visitor, "Open: a sitting dog on the beach")
+        keys.press("Enter")
+        expect(page.get_by_role("dialog")).to_be_visible()
+        keys.press("Escape")
+        expect(page.get_by_role("button", name="Open: a sitting dog on the beach")).to_be_focused()
+        visitor.shoot("32-keyboard")
+        visitor.check_unbroken()
+
+
+def tab_to(visitor: Visitor, name: str) -> None:
+    """Press Tab until the button of that name has the focus."""
+    for _ in range(60):
+        visitor.page.keyboard.press("Tab")
+        if visitor.page.evaluate("document.activeElement.ariaLabel || document.activeElement.innerText.trim()") == name:
+            return
+    raise AssertionError(f"no way to {name}")
+
+
 def test_in_german_and_on_a_phone(settings: Settings, worker: PretendingWorker, working: None, visit: Visit) -> None:
     with api_server(settings) as api:
         tail = learned_by_itself(api)

@@ -1,5 +1,5 @@
 // The page: what stands around the views, and which of them is shown.
-import { html, render, useEffect, useState } from "./html.js";
+import { html, render, useEffect, useErrorBoundary, useState } from "./html.js";
 import { Home } from "./home.js";
 import { lastTail } from "./memory.js";
 import { Banners } from "./parts/banners.js";
@@ -36,10 +36,22 @@ function Top({ onKey }) {
     </header>`;
 }
 
+// A mistake of the page's own: nothing of what is learned or made depends on it.
+function Broken() {
+  const w = useWords();
+  return html`
+    <section class="gone stack" role="alert">
+      <h1>${w.broken.title}</h1>
+      <p class="soft">${w.broken.text}</p>
+      <div class="row"><button type="button" class="button main" onClick=${() => location.reload()}>${w.broken.reload}</button></div>
+    </section>`;
+}
+
 function App() {
   const w = useWords();
   const { tail } = useStore(route);
   const [keyAsked, setKeyAsked] = useState(false);
+  const [broken] = useErrorBoundary((error) => console.error(error));
   useEffect(() => {
     if (tail) lastTail.write(tail);
     scrollTo(0, 0);
@@ -48,7 +60,7 @@ function App() {
     <a class="skip" href="#main" onClick=${(event) => (event.preventDefault(), document.getElementById("main").focus())}>${w.skip}</a>
     <div class="page">
       <${Top} onKey=${() => setKeyAsked(true)} />
-      <main id="main" tabindex="-1">${tail ? html`<${TailPage} id=${tail} key=${tail} />` : html`<${Home} />`}</main>
+      <main id="main" tabindex="-1">${broken ? html`<${Broken} />` : tail ? html`<${TailPage} id=${tail} key=${tail} />` : html`<${Home} />`}</main>
     </div>
     <${KeyEntry} asked=${keyAsked} onClose=${() => setKeyAsked(false)} />
     <div class="below"><${Toasts} /><${Banners} /></div>`;

@@ -8,4 +8,7 @@ export function requestOf(job) {
 }
 
 // The receipt of one picture: a sweep's pictures have their own.
-export const receiptOf = (job, index) => job.results[index].receipt || job.receipt || { request: requestOf(job) };
+export function receiptOf(job, index) {
+  const receipt = job.results[index].receipt || job.receipt;
+  return receipt?.request ? receipt : { ...receipt, request: requestOf(job) };
+}

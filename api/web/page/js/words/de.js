@@ -5,6 +5,7 @@ export const de = {
   title: "Tailor",
   skip: "Zum Inhalt",
   nav: { home: "Deine Tails", docs: "API-Doku", language: "Sprache", key: "API-Schlüssel", label: "Seite" },
+  broken: { title: "Diese Seite hat einen Fehler gemacht", text: "Was du gesendet hast, ist auf dem Server sicher. Lade die Seite neu und mach weiter.", reload: "Neu laden" },
   close: "Schließen",
   cancel: "Abbrechen",
   again: "Noch einmal",

@@ -5,6 +5,7 @@ export const en = {
   title: "Tailor",
   skip: "Skip to the content",
   nav: { home: "Your tails", docs: "API docs", language: "Language", key: "API key", label: "Page" },
+  broken: { title: "This page has made a mistake", text: "What you have sent is safe on the server. Load the page again, and go on.", reload: "Load it again" },
   close: "Close",
   cancel: "Cancel",
   again: "Try again",
