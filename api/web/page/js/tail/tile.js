@@ -13,7 +13,7 @@ export function Tile({ url, what, caption, state, isPicked, isAt, onOpen, onPick
   const image = url && lost !== url && html`<img class="fade" src=${url} alt=${onOpen || caption === what ? "" : what} width="192" height="192" onError=${fail} />`;
   return html`
     <figure class=${`tile${isPicked ? " is-picked" : ""}${isAt ? " is-at" : ""}`}>
-      ${!url && html`<div class="blank waits"><span class="small">${state}</span></div>`}
+      ${!url && html`<div class="blank waits"><span class="small" key=${state}>${state}</span></div>`}
       ${url && lost === url && html`<div class="blank"><span class="small">${w.edit.lost}</span></div>`}
       ${image && (onOpen ? html`<button type="button" class="open" aria-label=${w.edit.open(what)} onClick=${onOpen}>${image}</button>` : image)}
       ${image && onPick && html`<button type="button" class="pick" aria-pressed=${isPicked ? "true" : "false"} aria-label=${w.picture.pick(what)} title=${w.picture.compare} onClick=${onPick}><${Icon} name="compare" /></button>`}
