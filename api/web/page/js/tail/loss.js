@@ -1,6 +1,6 @@
 // The loss over the steps: noisy by nature, so its running mean is drawn over it.
 import { html } from "../html.js";
-import { number, useWords } from "../words/words.js";
+import { precise, useWords } from "../words/words.js";
 
 const [WIDTH, HEIGHT] = [300, 48];
 
@@ -21,9 +21,9 @@ export function Loss({ losses }) {
   const now = losses.at(-1);
   return html`
     <div class="loss">
-      <svg viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label=${now == null ? w.tail.loss : w.tail.lossAt(number(now))}>
+      <svg viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label=${now == null ? w.tail.loss : w.tail.lossAt(precise(now))}>
         ${drawn && html`<path class="raw" d=${line(losses, low, high)} /><path class="mean" d=${line(smooth(losses), low, high)} />`}
       </svg>
-      <span class="small soft num">${now == null ? w.tail.loss : w.tail.lossAt(number(now))}</span>
+      <span class="small soft num">${now == null ? w.tail.loss : w.tail.lossAt(precise(now))}</span>
     </div>`;
 }

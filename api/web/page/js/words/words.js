@@ -26,6 +26,7 @@ const formatter = (make) => {
   return (value) => (known[language.get()] ||= make(language.get())).format(value);
 };
 export const number = formatter((tag) => new Intl.NumberFormat(tag, { maximumFractionDigits: 2 }));
+export const precise = formatter((tag) => new Intl.NumberFormat(tag, { maximumSignificantDigits: 2 }));
 export const date = formatter((tag) => new Intl.DateTimeFormat(tag, { dateStyle: "medium", timeStyle: "short" }));
 export function bytes(count) {
   const [value, unit] = count < 1e6 ? [count / 1e3, "KB"] : [count / 1e6, "MB"];
