@@ -62,9 +62,14 @@ def auto_dtype(device: torch.device) -> torch.dtype:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Return what new weights may take of a device's memory now; on the CPU also of a container's limit."""
+    """Return what new weights may take of a device's memory now: of this process' share, or of a container's limit.
+
+    What torch holds in reserve on a GPU is not counted.
+    """
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+        unused, total = torch.cuda.mem_get_info(device)
+        share = torch.cuda.get_per_process_memory_fraction(device.index)  # it takes no device without a number
+        return min(unused, int(share * total) - torch.cuda.memory_reserved(device))
     if device.type == "mps":  # it shares the machine's memory, and the system says how much of it is for the GPU
         return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
     available = int(psutil.virtual_memory().available)

@@ -78,10 +78,13 @@ def test_only_the_unet_and_a_vae_that_is_safe_there_are_less_than_float32(
 
 
 def test_free_memory_is_what_the_system_says_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares = iter((1.0, 0.5))
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (7, 10))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 2)
+    monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda _: next(shares))
     monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 9)
     monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: 4)
-    assert (free_bytes(CUDA), free_bytes(MPS)) == (7, 5)
+    assert (free_bytes(CUDA), free_bytes(CUDA), free_bytes(MPS)) == (7, 3, 5)
 
 
 def test_a_containers_limit_is_the_memory_of_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

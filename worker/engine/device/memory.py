@@ -10,6 +10,8 @@ from typing import Protocol
 
 import torch
 
+from core.diffusion.devices import free_bytes
+
 FIRST_ROWS = 4  # of a call whose need is not known yet
 SHARE = 0.8  # of the free memory that a call may take: the allocator's blocks never fit exactly
 
@@ -36,10 +38,8 @@ class CudaMemory:
 
     def free_bytes(self) -> int:
         """Return what new tensors may take, of this process' share of the device."""
-        unused, total = torch.cuda.mem_get_info(self.device)
-        share = torch.cuda.get_per_process_memory_fraction(self.device.index)  # it takes no device without a number
-        reserved = torch.cuda.memory_reserved(self.device)
-        return min(unused, int(share * total) - reserved) + reserved - torch.cuda.memory_allocated(self.device)
+        held = torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
+        return free_bytes(self.device) + held
 
     def begin(self) -> None:
         """Start to note the peak of a call."""
@@ -60,7 +60,8 @@ class MpsMemory:
 
     def free_bytes(self) -> int:
         """Return what new tensors may take: what the system recommends, less what is in use."""
-        return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
+        held = torch.mps.driver_allocated_memory() - torch.mps.current_allocated_memory()
+        return free_bytes(self.device) + held
 
     def begin(self) -> None:
         """Start to note the peak of a call, which is then what the pool has grown to."""
