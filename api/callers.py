@@ -11,7 +11,7 @@ from fastapi import Depends, Query, Request
 from fastapi import Path as PathParameter
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from api.access.rates import HEADERS, Policy, who_asks
+from api.access.rates import HEADERS, Policy, stranger, who_asks
 from api.owners import Owners
 from api.state import state_of
 from core.access.keys import SCOPES, ApiKey, Scope
@@ -46,7 +46,10 @@ EVERYBODY = Caller(DEFAULT_OWNER, frozenset(SCOPES))  # where no key is asked fo
 
 async def caller_of(request: Request, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]) -> Caller:
     """Return who asks; raises UnauthorizedError for who needs a good key and has none."""
-    key = await state_of(request).doorkeeper.key_of(request.scope, sent.credentials if sent else None)
+    state = state_of(request)
+    if sent and not state.doorkeeper.has_seen(sent.credentials) and (who := stranger(request.scope)):
+        await state.rates.take("requests", who)  # who guesses at keys does it no faster than others ask without any
+    key = await state.doorkeeper.key_of(request.scope, sent.credentials if sent else None)
     if key is None:
         return EVERYBODY
     structlog.contextvars.bind_contextvars(key=key.id)

@@ -45,6 +45,11 @@ class Doorkeeper:
         self._reading = reading
         self._require = require
         self._known: dict[str, Shared[ApiKey | None]] = {}
+        self._good: set[str] = set()  # the ids of keys that were good at some time
+
+    def has_seen(self, sent: str) -> bool:
+        """Tell whether `sent` names a key that was good before: nothing made up costs a look into storage twice."""
+        return id_in(sent) in self._good
 
     async def key_of(self, scope: Scope, sent: str | None) -> ApiKey | None:
         """Return the key that `sent` is; None where none is needed and none was sent.
@@ -60,6 +65,7 @@ class Doorkeeper:
         key = await self._find(key_id) if key_id else None
         if key is None or not key.is_hash_of(sent):
             raise UnauthorizedError("there is no such API key", error="invalid_token")
+        self._good.add(key.id)
         if key.revoked_at:
             raise UnauthorizedError(f"the API key {key.id} was revoked", error="invalid_token")
         return key

@@ -44,10 +44,17 @@ def is_known_host(settings: Settings, scope: Scope) -> bool:
 @lru_cache(maxsize=1024)
 def is_loopback(address: str | None) -> bool:
     """Tell whether a text is an address of the loopback interface."""
+    parsed = parsed_address(str(address).strip("[]"))
+    return parsed is not None and parsed.is_loopback
+
+
+def parsed_address(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return an address, that of IPv4 for one that a socket for both writes as ::ffff:1.2.3.4; None if it is none."""
     try:
-        return ipaddress.ip_address(str(address).strip("[]")).is_loopback
+        parsed = ipaddress.ip_address(address)
     except ValueError:
-        return False
+        return None
+    return (parsed.ipv4_mapped or parsed) if isinstance(parsed, ipaddress.IPv6Address) else parsed
 
 
 def _name_in(host: str) -> str | None:

@@ -6,7 +6,7 @@ import ipaddress
 import math
 import time
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import redis.asyncio
 import structlog
@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from api.access.doorkeeper import FORWARDED
-from api.access.hosts import is_loopback
+from api.access.hosts import is_loopback, parsed_address
 from api.waiting.bounded import AWAY, LIMIT_S, Questions
 from core.config import Settings
 from core.errors import RateLimitedError
@@ -115,8 +115,11 @@ def who_asks(scope: Scope, owner: str, key_id: str | None) -> str | None:
     The address is the server's word: uvicorn takes it from X-Forwarded-For only of proxies that FORWARDED_ALLOW_IPS
     names. A whole network of IPv6 (64 bits) is one address, as one client has all of it.
     """
-    if key_id is not None:
-        return f"owner:{owner}"
+    return f"owner:{owner}" if key_id is not None else stranger(scope)
+
+
+def stranger(scope: Scope) -> str | None:
+    """Return whose allowance a request without a known key counts in: its address'; None for loopback's."""
     address = scope["client"][0] if scope.get("client") else ""
     headers = Headers(scope=scope)
     if is_loopback(address) and not any(name in headers for name in FORWARDED):
@@ -125,11 +128,10 @@ def who_asks(scope: Scope, owner: str, key_id: str | None) -> str | None:
 
 
 def _network(address: str) -> str:
-    try:
-        parsed: Any = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    return str(ipaddress.ip_network(f"{address}/64", strict=False)) if parsed.version == 6 else address
+    parsed = parsed_address(address)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network(f"{parsed}/64", strict=False))
+    return str(parsed or address)
 
 
 def _limited(allowance: Allowance, wait_s: int) -> RateLimitedError:

@@ -11,7 +11,9 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
+from api.access.rates import stranger
 from core.access.keyring import Keyring
+from core.access.keys import new_key
 from core.clock import utc_now
 from core.config import Settings
 from core.limits import Rate
@@ -142,3 +144,25 @@ def test_a_rate_is_a_number_of_requests_in_seconds(tmp_path: Path, monkeypatch: 
     for text in ("120", "0/60", "60/0", "many/60", "-1/60"):
         with pytest.raises(ValidationError, match="120/60 is 120 requests in 60 seconds"):
             serving_settings(tmp_path, "redis://x", rate_requests=text)
+
+
+def test_who_guesses_at_keys_is_one_who_asks_too_often(servers: tuple[ClientOf, ClientOf]) -> None:
+    dan = servers[0]("dan")
+    assert dan.get("/models").status_code == 200
+    through = {"X-Forwarded-For": "203.0.113.7"}  # what comes over loopback itself is not counted
+    guesses = [
+        httpx.get(f"{dan.base_url}/models", headers=through | {"Authorization": f"Bearer {new_key()[0]}"})
+        for _ in range(8)
+    ]
+    assert [answer.status_code for answer in guesses] == [401] * 5 + [429] * 3
+    assert dan.get("/models", headers=through).status_code == 200
+
+
+def test_an_address_of_ipv4_is_one_in_whatever_form_a_socket_writes_it() -> None:
+    def who(address: str) -> str | None:
+        return stranger({"type": "http", "client": (address, 1), "headers": []})
+
+    assert who("::ffff:203.0.113.7") == who("203.0.113.7") == "address:203.0.113.7"
+    assert who("::ffff:203.0.113.8") != who("203.0.113.7")
+    assert who("2001:db8::1") == who("2001:db8::2") != who("2001:db8:0:1::1")
+    assert who("::ffff:127.0.0.1") is who("127.0.0.1") is who("::1") is None

@@ -1,4 +1,4 @@
-// A request as a line for the shell.
+// A request as a line for the shell. What -F would read as a file or as more fields, --form-string takes as it is.
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
 export function curl({ url, path, body, pictures, key, file }) {
@@ -6,7 +6,7 @@ export function curl({ url, path, body, pictures, key, file }) {
   if (key) lines.push('-H "Authorization: Bearer $TAILOR_API_KEY"');
   if (pictures) {
     for (let i = 1; i <= pictures; i++) lines.push(`-F picture=@picture${pictures > 1 ? `-${i}` : ""}.png`);
-    for (const [name, value] of fields(body)) lines.push(`-F ${quoted(`${name}=${value}`)}`);
+    for (const [name, value] of fields(body)) lines.push(`--form-string ${quoted(`${name}=${value}`)}`);
   } else {
     lines.push("-H 'Content-Type: application/json'", `-d ${quoted(JSON.stringify(body, null, 2).replaceAll("\n", "\n  "))}`);
   }

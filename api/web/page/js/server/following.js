@@ -46,5 +46,5 @@ function listen(job, tell, read, signal) {
 // The page asks the server at the address at which it was loaded, whatever the server calls itself.
 function ownAddress(url) {
   const { pathname, search } = new URL(url);
-  return new URL(pathname.slice(pathname.indexOf("/jobs/") + 1) + search, api);
+  return new URL(pathname.slice(pathname.lastIndexOf("/jobs/") + 1) + search, api);
 }
