@@ -41,8 +41,8 @@ def server_url(given: str | None) -> str:
 def asking(url: str | None, key_file: Path | None) -> Iterator[Tailor]:
     """Yield a client; what goes wrong ends the program with one line, and with what its exit code says."""
     # Ended by Ctrl-C or a closed pipe, it says nothing but what the exit code says.
-    key = key_file.read_text(errors="replace") if key_file else None
     try:
+        key = key_file.read_text(errors="replace") if key_file else None
         with Tailor(server_url(url), key=key, retries=PATIENCE) as client:
             yield client
     except UnauthorizedError as error:
@@ -53,6 +53,8 @@ def asking(url: str | None, key_file: Path | None) -> Iterator[Tailor]:
         fail(str(error), 1)
     except (TailorError, FolderError) as error:
         fail(str(error), 2)
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        fail(f"can't read {error.filename}: {error.strerror}", 2)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from cli.commands.asking import asking, ended, errors
+from cli.commands.asking import asking, ended, errors, fail
 from cli.commands.options import Json, KeyFile, Label, Seed, Ttl, Url, Wait, Webhook, labels_of, seconds_of
 from cli.commands.words import pictures_and_prompts
 from cli.results import save_results, writable
-from tailor_client import Job, NewEdit, Tailor
+from tailor_client import Job, JobFailedError, NewEdit, Tailor
 
 
 def personalize(
@@ -65,17 +65,25 @@ def personalize(
             ttl=ttl_s,
             webhook=webhook,
         )
+        failed: list[JobFailedError] = []
         if wait:
-            job = _all_ended(client, job, folder)
+            job, failed = _all_ended(client, job, folder)
         for warning in job.warnings:
             errors.print(f"warning: {warning}", style="yellow")
         typer.echo(job.model_dump_json() if as_json else job.tail_id)
+        if failed:
+            fail("; ".join(map(str, failed)), 1)
 
 
-def _all_ended(client: Tailor, job: Job, folder: Path) -> Job:
-    """Return the job once it and its edits have ended; prints the files of their pictures."""
+def _all_ended(client: Tailor, job: Job, folder: Path) -> tuple[Job, list[JobFailedError]]:
+    """Return the job once it and its edits have ended, and which of those failed; prints the files of the others."""
     learned = ended(client, job, "personalize")
+    failed: list[JobFailedError] = []
     for edit in job.edits:
-        done = ended(client, edit, f'edit "{edit.prompt}"')
-        typer.echo("\n".join(str(file) for file in save_results(client, done, folder)))
-    return client.job(learned) if job.edits else learned
+        try:
+            done = ended(client, edit, f'edit "{edit.prompt}"')
+        except JobFailedError as error:  # the tail is there, and so may be the other edits
+            failed.append(error)
+        else:
+            typer.echo("\n".join(str(file) for file in save_results(client, done, folder)))
+    return client.job(learned) if job.edits else learned, failed

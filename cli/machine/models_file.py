@@ -26,7 +26,7 @@ def read_models(data: Path) -> dict[str, str]:
     path = data / FILE
     try:
         content = tomllib.loads(path.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # that the folder is none, is said where it is wanted
         return {}
     except (OSError, UnicodeError, tomllib.TOMLDecodeError) as error:
         raise ModelsFileError(f"{path} can't be read: {error}") from None

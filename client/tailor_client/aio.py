@@ -110,7 +110,8 @@ class AsyncTailor:
         until = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             left = WAIT_S if until is None else min(WAIT_S, max(0.0, until - time.monotonic()))
-            seen = await self.job(job, wait_s=left)
+            within = None if until is None else left
+            seen = await self._sender.do(operations.job(job, wait_s=left), within_s=within)
             if seen.status.ended:
                 break
             if until is not None and time.monotonic() >= until:

@@ -10,7 +10,7 @@ import httpx
 
 from tailor_client.connection import Connection
 from tailor_client.errors import NotTailorError, ProblemError, TailorError, UnreachableError, error_of
-from tailor_client.retries import PASSING, Retries
+from tailor_client.retries import PASSING, REFUSED, Retries
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -32,6 +32,8 @@ class Call(Generic[T]):
     follow: bool = False
     any_status: bool = False
     """Whether an answer is read whatever its status is."""
+    once: bool = False
+    """Whether a repetition is done twice: it is tried again only when the server has surely not done it."""
 
     def arguments(self, connection: Connection) -> dict[str, Any]:
         """Return the arguments of httpx' `request`, or `stream`, in its clients."""
@@ -59,13 +61,17 @@ class Tries:
     """How often one request was tried, and how long was waited in between."""
 
     retries: Retries
+    once: bool = False
     tried: int = 0
     waited_s: float = 0.0
 
     def after(self, error: TailorError) -> float:
         """Return how long to wait before the next try; raises the error when there is none."""
         self.tried += 1
-        passing = error.status in PASSING if isinstance(error, ProblemError) else not isinstance(error, NotTailorError)
+        if isinstance(error, ProblemError):
+            passing = error.status in (REFUSED if self.once else PASSING)
+        else:
+            passing = not isinstance(error, NotTailorError) and (not self.once or getattr(error, "never_sent", False))
         asked_s = error.retry_after_s if isinstance(error, ProblemError) else None
         pause_s = self.retries.pause_s(self.tried, self.waited_s, asked_s) if passing else None
         if pause_s is None:
@@ -74,8 +80,12 @@ class Tries:
         return pause_s
 
 
-def lost(connection: Connection, error: httpx.TransportError | httpx.InvalidURL) -> UnreachableError:
+def lost(connection: Connection, error: httpx.RequestError | httpx.InvalidURL) -> UnreachableError:
     """Return the error of a request that got no whole answer."""
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-        return UnreachableError(f"no Tailor server answers at {connection.url}")
+        found = UnreachableError(f"no Tailor server answers at {connection.url}")
+        found.never_sent = True
+        return found
+    if isinstance(error, httpx.DecodingError | httpx.TooManyRedirects):
+        return NotTailorError(f"{connection.url} does not answer as Tailor does: {error}")
     return UnreachableError(f"{connection.url} broke off: {error or type(error).__name__}")

@@ -13,6 +13,14 @@ from tailor_client.errors import TailorError
 DEFAULT_URL = "http://127.0.0.1:8000"
 VERSION = "/v1"
 TIMEOUT = httpx.Timeout(90, connect=5)  # a request may wait for a job for 60 s
+GRACE_S = 5.0  # that an answer may come later than its time
+
+
+def timeout(within_s: float | None) -> httpx.Timeout:
+    """Return the time-outs of a request that is of use for so long; None: the usual ones."""
+    if within_s is None:
+        return TIMEOUT
+    return httpx.Timeout(min(90.0, within_s + GRACE_S), connect=min(5.0, within_s + 1.0))
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,9 @@ class TailorError(Exception):
 class UnreachableError(TailorError):
     """No server answers, or it fails itself (5xx)."""
 
+    never_sent = False
+    """Whether the request surely reached nobody."""
+
 
 class NotTailorError(UnreachableError):
     """Something answers there that is no Tailor server."""

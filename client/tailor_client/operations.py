@@ -160,7 +160,7 @@ def deliveries(job_id: str | Job) -> Call[list[Delivery]]:
 
 def deliver_again(job_id: str | Job, event: str) -> Call[Delivery]:
     """POST /jobs/{id}/deliveries/{event}."""
-    return Call("POST", f"/jobs/{id_of_job(job_id)}/deliveries/{event}", _one(Delivery))
+    return Call("POST", f"/jobs/{id_of_job(job_id)}/deliveries/{event}", _one(Delivery), once=True)
 
 
 def webhook_secrets() -> Call[list[str]]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 PASSING = frozenset({429, 502, 503, 504})  # statuses that may be gone at the next try
+REFUSED = frozenset({429, 503})  # those of them with which nothing was done
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,10 @@ class Retries:
         pause = min(self.longest_s, self.first_s * 2 ** (tried - 1)) * (1 - self.chance() / 2)
         pause = max(pause, asked_s or 0.0)
         return pause if waited_s + pause <= self.patience_s else None
+
+    def within(self, seconds: float | None) -> Retries:
+        """Return the same with no more patience than there is time; None: as it is."""
+        return self if seconds is None else replace(self, patience_s=min(self.patience_s, seconds))
 
 
 NEVER = Retries(tries=1)

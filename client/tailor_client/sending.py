@@ -12,8 +12,8 @@ from pydantic import BaseModel
 
 from tailor_client import operations
 from tailor_client.calls import Call, Tries, lost
-from tailor_client.connection import TIMEOUT, Connection
-from tailor_client.errors import ProblemError, TailorError, UnreachableError, error_of
+from tailor_client.connection import TIMEOUT, Connection, timeout
+from tailor_client.errors import NotTailorError, ProblemError, TailorError, UnreachableError, error_of
 from tailor_client.events import Event, EventDecoder
 from tailor_client.operations import Page
 from tailor_client.retries import Retries
@@ -34,12 +34,12 @@ class Sender:
         """Close all connections."""
         self._http.close()
 
-    def do(self, call: Call[T]) -> T:
-        """Return a call's result."""
-        tries = Tries(self._retries)
+    def do(self, call: Call[T], *, within_s: float | None = None) -> T:
+        """Return a call's result; after `within_s` nothing is tried any more."""
+        tries = Tries(self._retries.within(within_s), once=call.once)
         while True:
             try:
-                return call.result(self._send(call))
+                return call.result(self._send(call, within_s))
             except (UnreachableError, ProblemError) as error:
                 time.sleep(tries.after(error))
 
@@ -77,13 +77,15 @@ class Sender:
                 decoder.is_over = response.status_code == 204
                 for data in response.iter_bytes():
                     yield from decoder.feed(data)
-        except httpx.TransportError as error:
-            raise lost(self.connection, error) from error
+        except (httpx.RequestError, ValueError) as error:
+            raise _broken(self.connection, error) from error
 
-    def _send(self, call: Call[Any]) -> httpx.Response:
+    def _send(self, call: Call[Any], within_s: float | None) -> httpx.Response:
         try:
-            return self._http.request(**call.arguments(self.connection), follow_redirects=call.follow)
-        except (httpx.TransportError, httpx.InvalidURL) as error:
+            return self._http.request(
+                **call.arguments(self.connection), follow_redirects=call.follow, timeout=timeout(within_s)
+            )
+        except (httpx.RequestError, httpx.InvalidURL) as error:
             raise lost(self.connection, error) from error
 
 
@@ -99,12 +101,12 @@ class AsyncSender:
         """Close all connections."""
         await self._http.aclose()
 
-    async def do(self, call: Call[T]) -> T:
-        """Return a call's result."""
-        tries = Tries(self._retries)
+    async def do(self, call: Call[T], *, within_s: float | None = None) -> T:
+        """Return a call's result; after `within_s` nothing is tried any more."""
+        tries = Tries(self._retries.within(within_s), once=call.once)
         while True:
             try:
-                return call.result(await self._send(call))
+                return call.result(await self._send(call, within_s))
             except (UnreachableError, ProblemError) as error:
                 await asyncio.sleep(tries.after(error))
 
@@ -144,15 +146,24 @@ class AsyncSender:
                 async for data in response.aiter_bytes():
                     for event in decoder.feed(data):
                         yield event
-        except httpx.TransportError as error:
-            raise lost(self.connection, error) from error
+        except (httpx.RequestError, ValueError) as error:
+            raise _broken(self.connection, error) from error
 
-    async def _send(self, call: Call[Any]) -> httpx.Response:
+    async def _send(self, call: Call[Any], within_s: float | None) -> httpx.Response:
         try:
-            return await self._http.request(**call.arguments(self.connection), follow_redirects=call.follow)
-        except (httpx.TransportError, httpx.InvalidURL) as error:
+            return await self._http.request(
+                **call.arguments(self.connection), follow_redirects=call.follow, timeout=timeout(within_s)
+            )
+        except (httpx.RequestError, httpx.InvalidURL) as error:
             raise lost(self.connection, error) from error
 
 
 def _too_soon(job_id: str) -> UnreachableError:
     return UnreachableError(f"the events of {job_id} ended before it did")
+
+
+def _broken(connection: Connection, error: httpx.RequestError | ValueError) -> UnreachableError:
+    """Return the error of an event stream that broke off, or in which something else stands than events."""
+    if isinstance(error, httpx.RequestError):
+        return lost(connection, error)
+    return NotTailorError(f"{connection.url} sends events that are none: {error}")

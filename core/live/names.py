@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from core.jobs.records import KINDS, JobKind, JobSpec
 
 TAG = "{tailor}"  # what is in braces decides where a key lies in a cluster: all together, as scripts need many of them
@@ -92,8 +94,8 @@ def counting_key(owner: str) -> str:
 
 
 def given_back_key(job_id: str) -> str:
-    """Return the key that is there when a deleted job's bytes were taken off its owner's."""
-    return f"{TAG}:stored-given-back:{job_id}"
+    """Return the key that is there when a deleted job's bytes were taken off its owner's; it does not tell the job."""
+    return f"{TAG}:stored-given-back:{hashlib.sha256(job_id.encode()).hexdigest()[:24]}"
 
 
 def other_waiting_keys(spec: JobSpec) -> list[str]:

@@ -13,6 +13,7 @@ import pytest
 from core.jobs import keys
 from core.jobs.ids import tail_of
 from core.jobs.records import DEFAULT_OWNER, KINDS
+from core.live.names import nudges_key
 from core.services import Services
 from tests.api.problems import check
 from tests.api.serving import PretendingWorker, edit, personalize
@@ -29,7 +30,7 @@ def everything(services: Services) -> Iterator[tuple[str, str]]:
     for info in services.storage.list(""):
         yield info.key, services.storage.get(info.key).decode("latin-1")
     client: Any = services.live.client
-    client.delete(*KINDS)  # nudges, which only say an id: here no worker hears them
+    client.delete(*map(nudges_key, KINDS))  # nudges, which only say an id: here no worker hears them
     read: dict[str, Callable[[str], Any]] = {
         "string": client.get,
         "hash": client.hgetall,

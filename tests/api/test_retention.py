@@ -137,7 +137,7 @@ def test_an_expiry_that_was_cut_off_is_done_again(keeper: Keeper) -> None:
     assert [key for key in keeper.due() if job["id"] in key] == []
 
 
-@pytest.mark.parametrize(("ttl", "limit"), [(DAY_S + 1, DAY_S), (59, None), ("soon", None)])
+@pytest.mark.parametrize(("ttl", "limit"), [(DAY_S + 1, DAY_S), (59, 60), ("soon", None)])
 def test_a_ttl_is_within_the_servers_retention(keeper: Keeper, ttl: Any, limit: int | None) -> None:
     document = check(personalize(keeper.api, ttl=str(ttl)), 422, "invalid-input", "ttl")
     assert document.get("limit") == limit

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from tailor_client import ProblemError, Retries, ServerError, Tailor
+from tailor_client import ProblemError, Retries, ServerError, Tailor, TailorError, UnreachableError
+from tailor_client.errors import NotTailorError
 from tailor_client.retries import retry_after_s
 from tests.api.serving import picture
 
@@ -84,3 +85,55 @@ def test_retry_after_is_a_number_or_a_date() -> None:
     assert retry_after_s({"Retry-After": "Fri, 02 Jan 2026 15:04:00 GMT"}, now) == 0
     assert retry_after_s({"Retry-After": "soon"}) is None
     assert retry_after_s({}) is None
+
+
+class Answering(httpx.BaseTransport):
+    """A transport that answers all requests alike, and counts them."""
+
+    def __init__(self, answer: Exception | httpx.Response) -> None:
+        self._answer = answer
+        self.asked = 0
+
+    def handle_request(self, _request: httpx.Request) -> httpx.Response:
+        self.asked += 1
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "asked"),
+    [
+        (httpx.ReadError("the answer was lost"), 1),  # it may have been delivered
+        (httpx.ConnectError("nobody there"), 6),
+        (httpx.Response(503), 6),
+        (httpx.Response(504), 1),
+    ],
+)
+def test_what_would_be_done_twice_is_tried_again_only_if_it_was_not_done(
+    answer: Exception | httpx.Response, asked: int
+) -> None:
+    transport = Answering(answer)
+    with Tailor("http://tailor", transport=transport, retries=AT_ONCE) as tailor, pytest.raises(TailorError):
+        tailor.deliver_again("job_" + 24 * "0", "job.succeeded")
+    assert transport.asked == asked
+
+
+def test_waiting_has_no_more_patience_than_time() -> None:
+    transport = Answering(httpx.ConnectError("nobody there"))
+    slow = Retries(first_s=2, chance=lambda: 0)
+    with Tailor("http://tailor", transport=transport, retries=slow) as tailor, pytest.raises(UnreachableError):
+        tailor.wait("job_" + 24 * "0", timeout_s=1)
+    assert transport.asked == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(b"no gzip")),
+        httpx.Response(200, headers={"Content-Type": "text/event-stream"}, stream=httpx.ByteStream(b"data: {\n\n")),
+    ],
+)
+def test_what_is_no_stream_of_events_is_no_server_of_ours(answer: httpx.Response) -> None:
+    with Tailor("http://tailor", transport=Answering(answer), retries=AT_ONCE) as tailor, pytest.raises(NotTailorError):
+        list(tailor.events("job_" + 24 * "0"))

@@ -33,7 +33,7 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
     case.body = _elsewhere(case.body)
     for name in case.headers or ():
         if name.lower() == "prefer" and "wait" in str(case.headers[name]):  # not half a minute each time
-            case.headers[name] = "wait=1"
+            case.headers[name] = "wait=1" if len(repr(case.body)) % 8 == 0 else "wait=0"
     if not case.meta or not case.meta.generation.mode.is_positive:
         return
     if isinstance(case.body, dict):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -94,7 +94,8 @@ def _working(services: Services) -> Iterator[None]:
         while not done.wait(0.05):
             for kind in KINDS:
                 while attempt := claims.take(kind):
-                    worker.succeed(attempt)
+                    with suppress(AssertionError):  # it was canceled or deleted meanwhile
+                        worker.succeed(attempt)
 
     thread = threading.Thread(target=work)
     thread.start()
