@@ -96,19 +96,18 @@ class Judge(nn.Module):
 def judge_a() -> Judge:
     """Return the judge for tuning and choosing: a residual network that goes down in steps of two."""
     return Judge(nn.Sequential(
-        nn.Conv2d(3, 32, 5, stride=2, padding=2), nn.GroupNorm(8, 32), nn.SiLU(),
-        nn.Conv2d(32, 64, 3, stride=2, padding=1), Residual(64),
-        nn.Conv2d(64, 128, 3, stride=2, padding=1), Residual(128), Residual(128),
-        nn.GroupNorm(8, 128), nn.SiLU(),
-    ), 128)  # fmt: skip
+        nn.PixelUnshuffle(2), nn.Conv2d(12, 48, 5, stride=2, padding=2), nn.GroupNorm(8, 48), nn.ReLU(),
+        nn.Conv2d(48, 96, 3, stride=2, padding=1), Residual(96, nn.ReLU), Residual(96, nn.ReLU),
+        nn.GroupNorm(8, 96), nn.ReLU(),
+    ), 96)  # fmt: skip
 
 
 def judge_b() -> Judge:
     """Return the judge that only reports: patches of 4 pixels, mixed over places and channels in turn."""
     return Judge(nn.Sequential(
-        nn.Conv2d(3, 64, 4, stride=4), Mixing(64), Mixing(64),
-        nn.Conv2d(64, 160, 2, stride=2), Mixing(160), Mixing(160), Mixing(160), Mixing(160), nn.GroupNorm(1, 160),
-    ), 160)  # fmt: skip
+        nn.Conv2d(3, 64, 4, stride=4), Mixing(64),
+        nn.Conv2d(64, 128, 2, stride=2), Mixing(128), Mixing(128), Mixing(128), nn.GroupNorm(1, 128),
+    ), 128)  # fmt: skip
 
 
 def new_judge(name: str) -> Judge:

@@ -56,7 +56,7 @@ def train_judge(folder: Path, budget: Budget, name: str, bfloat16: bool = False,
     path = folder / "judges" / f"judge_{name}.safetensors"
     judge = open_judge(name, path).requires_grad_(True) if path.exists() else new_judge(name)
     judge.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    trainer = Trainer(judge, folder / f"judge-{name}.pt", 1.5e-3, seed=11 if name == "a" else 23)
+    trainer = Trainer(judge, folder / f"judge-{name}.pt", 2e-3, seed=11 if name == "a" else 23)
     lessons = open_lessons(folder, processes)
 
     def loss_of(_step: int, generator: torch.Generator) -> Tensor:
