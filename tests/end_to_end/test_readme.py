@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from core.config import REPOSITORY
-from tests.support.stack import RunningStack
+from tests.support.stack import SAMPLE, RunningStack
 
 pytestmark = pytest.mark.slow
 
@@ -34,5 +34,17 @@ def test_the_curl_commands_of_the_readme_run_as_they_stand(stack: RunningStack, 
     )  # fmt: skip
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
+    with Image.open(tmp_path / "sitting.png") as picture:
+        assert picture.size == (64, 64)
+
+
+def test_the_client_of_the_readme_runs(stack: RunningStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (REPOSITORY / "README.md").read_text(), flags=re.DOTALL)
+    (block,) = (block for block in blocks if "tailor_client" in block)
+    block = block.replace("http://localhost:8000", str(stack.client.base_url)).replace("samples/dog.png", str(SAMPLE))
+    monkeypatch.chdir(tmp_path)
+
+    exec(compile(block, "README.md", "exec"), {})
+
     with Image.open(tmp_path / "sitting.png") as picture:
         assert picture.size == (64, 64)

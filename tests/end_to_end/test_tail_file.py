@@ -24,8 +24,9 @@ MOST_OFF = 1  # of 255: both round float32 sums that were made in different orde
 
 
 def diffusers_block() -> str:
-    """Return the README's Python block."""
-    (block,) = re.findall(r"```python\n(.*?)```", (REPOSITORY / "README.md").read_text(), flags=re.DOTALL)
+    """Return the README's Python block that uses plain diffusers."""
+    blocks = re.findall(r"```python\n(.*?)```", (REPOSITORY / "README.md").read_text(), flags=re.DOTALL)
+    (block,) = (block for block in blocks if "import diffusers" in block)
     return str(block)
 
 
