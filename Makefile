@@ -12,7 +12,7 @@ TORCH_INDEX ?=
 ARGS ?=
 export PYTHON TORCH_INDEX
 
-.PHONY: demo up test test-images test-browser contract lint faults chart venv dist clean
+.PHONY: demo up test test-images test-browser browser contract lint faults chart venv dist clean
 
 demo: venv
 	@.venv/bin/tailor demo $(ARGS)
@@ -26,9 +26,11 @@ test: venv
 test-images: venv
 	@.venv/bin/python -m tests.images $(ARGS)
 
-test-browser: venv
-	@.venv/bin/python -m pip install --quiet -c constraints.txt -e '.[browser]'
+test-browser: browser
 	@.venv/bin/python -m tests.browser $(ARGS)
+
+browser: venv
+	@.venv/bin/python -m pip install --quiet -c constraints.txt -e '.[browser]'
 
 faults: venv
 	@.venv/bin/python -m bench.faults --faults 200 --jobs 300 $(ARGS)
