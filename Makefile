@@ -12,7 +12,7 @@ TORCH_INDEX ?=
 ARGS ?=
 export PYTHON TORCH_INDEX
 
-.PHONY: demo up test test-images test-browser browser contract lint faults chart venv dist clean
+.PHONY: demo up test test-images test-browser contract lint faults chart venv dist clean
 
 demo: venv
 	@.venv/bin/tailor demo $(ARGS)
@@ -21,16 +21,14 @@ up: venv
 	@.venv/bin/tailor up $(ARGS)
 
 test: venv
-	@.venv/bin/python -m pytest -q --durations=10 $(ARGS)
+	@.venv/bin/python -m pytest -q -n 2 --dist loadfile --durations=10 $(ARGS)
 
 test-images: venv
 	@.venv/bin/python -m tests.images $(ARGS)
 
-test-browser: browser
-	@.venv/bin/python -m tests.browser $(ARGS)
-
-browser: venv
+test-browser: venv
 	@.venv/bin/python -m pip install --quiet -c constraints.txt -e '.[browser]'
+	@.venv/bin/python -m tests.browser $(ARGS)
 
 faults: venv
 	@.venv/bin/python -m bench.faults --faults 200 --jobs 300 $(ARGS)
