@@ -100,6 +100,7 @@ def test_a_tail_is_used_in_every_way(visitor: Visitor) -> None:
 
     visitor.button("Compare with the source").click()
     divider = page.get_by_label("Divider between the two pictures")
+    expect(page.get_by_role("dialog").get_by_role("button", name="Close")).to_be_focused()  # it is open
     divider.press("ArrowRight")
     expect(divider).to_have_value("51")
     visitor.check_accessible()
