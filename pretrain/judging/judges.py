@@ -12,17 +12,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from pretrain.captions.caption import ATTRIBUTES
-from pretrain.drawing.pictures import Pictures, open_pictures, to_bytes, to_tensor
+from pretrain.drawing.pictures import Pictures, open_pictures, to_tensor
 from pretrain.drawing.render import render
 from pretrain.drawing.scenes import Scene, random_scene, random_setting, split_seed
 from pretrain.judging.judge import Judge, new_judge, open_judge
 from pretrain.judging.network import save_judge
+from pretrain.judging.round_trips import round_trips
 from pretrain.training.parallel import run_parallel
 from pretrain.training.trainer import Budget, Trainer
-from pretrain.training.vae import open_vae
 
 TWINS, DRAWN, DECODED = 12, 12, 12  # pairs drawn for the identity, pictures, round trips: a batch
-ROUND_TRIPS = 2000
 _TEMPERATURE = 0.15
 _UNKNOWN = -100  # what cross entropy leaves out
 
@@ -84,7 +83,7 @@ def judge_loss(judge: Judge, images: Tensor, truths: Tensor) -> Tensor:
 
 def train_judges(folder: Path, budget: Budget, processes: int) -> None:
     """Train both judges, side by side if there are two processes; afterwards they lie in folder/judges."""
-    _decoded(folder)  # made here, once for both
+    round_trips(folder)  # made here, once for both
     if processes == 1:
         for name in ("a", "b"):
             _train(folder, budget, name)
@@ -105,7 +104,7 @@ def train_reader(folder: Path, budget: Budget) -> None:
 
 
 def _train(folder: Path, budget: Budget, name: str) -> None:
-    lessons = _Lessons(open_pictures(folder, "pretraining"), _decoded(folder))
+    lessons = _Lessons(open_pictures(folder, "pretraining"), round_trips(folder))
     seed = {"a": 11, "b": 23, "reader": 37}[name]
     torch.manual_seed(seed)
     path = folder / "judges" / f"judge_{name}.safetensors"
@@ -121,22 +120,6 @@ def _train(folder: Path, budget: Budget, name: str) -> None:
         print(f"judge {name}: " + ", ".join(f"{key} {value:.3f}" for key, value in found.items()), flush=True)
 
     trainer.train(loss_of, budget, on_save, save_minutes=3)
-
-
-@torch.no_grad()
-def _decoded(folder: Path) -> NDArray[np.uint8]:
-    """Round trips of the first pictures through the VAE, kept beside them."""
-    path = folder / "round-trips.npy"
-    if not path.exists():
-        pictures, vae = open_pictures(folder, "pretraining"), open_vae(folder)
-        count = min(ROUND_TRIPS, len(pictures))
-        found = []
-        for first in range(0, count, 20):
-            images = to_tensor(pictures.images[first : min(first + 20, count)])
-            found.append(to_bytes(vae.decode(vae.encode(images).latent_dist.mode()).sample))
-        np.save(path, np.concatenate(found))
-    decoded: NDArray[np.uint8] = np.load(path, mmap_mode="r")
-    return decoded
 
 
 @torch.no_grad()

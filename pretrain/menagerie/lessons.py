@@ -6,7 +6,6 @@ import multiprocessing
 import random
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,16 +13,15 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pretrain.drawing.pictures import Pictures, open_pictures, to_bytes, to_tensor
+from pretrain.drawing.pictures import Pictures, open_pictures, to_tensor
+from pretrain.judging.round_trips import round_trips
 from pretrain.menagerie.captions import ATTRIBUTES
 from pretrain.menagerie.drawing.render import render
 from pretrain.menagerie.scenes import Scene, look_alikes, random_setting, split_seed
 from pretrain.menagerie.truth import UNKNOWN, Truth, joined, truth_of
-from pretrain.training.vae import open_vae
 
 GROUPS, ALIKE, SCENES = 2500, 6, 2  # look-alikes that are drawn: groups, individuals in each, scenes of each
 IN_BATCH, ANYBODY, DECODED = 2, 20, 4  # a batch: groups, drawings of anybody, round trips
-ROUND_TRIPS = 2000
 _FIRST = 40_000_000  # the seeds of the groups: far behind those of the drawings
 _NOISE = 0.05
 
@@ -73,7 +71,8 @@ class Lessons:
     def batch(self, generator: torch.Generator) -> Lesson:
         """Return a batch; half of the pictures are mirrored, which is the same animal that faces the other side."""
         which = _drawn(len(self.grouped), IN_BATCH, generator)
-        rows, again = (_drawn(len(many), count, generator) for many, count in self._alone())
+        rows = _drawn(len(self.anybody), ANYBODY, generator)
+        again = _drawn(len(self.decoded), DECODED, generator)
         pictures = [self.grouped[which].reshape(-1, 128, 128, 3), self.anybody.images[rows], self.decoded[again]]
         images = to_tensor(np.concatenate(pictures))
         each = ALIKE * SCENES
@@ -86,9 +85,6 @@ class Lessons:
         strength = torch.rand(len(images), 1, 1, 1, generator=generator) * _NOISE
         images = images + strength * torch.randn(images.shape, generator=generator)
         return Lesson(images, _mirrored(truth, mirrored), IN_BATCH)
-
-    def _alone(self) -> list[tuple[Any, int]]:
-        return [(self.anybody, ANYBODY), (self.decoded, DECODED)]
 
 
 def _drawn(among: int, count: int, generator: torch.Generator) -> list[int]:
@@ -116,21 +112,6 @@ def open_lessons(folder: Path, processes: int = 1) -> Lessons:
         torch.save([[of.words, of.numbers, of.seen] for of in (of_groups, of_anybody)], path)
     of_groups, of_anybody = (Truth(*tensors) for tensors in torch.load(path, weights_only=True))
     return Lessons(grouped, of_groups, anybody, round_trips(folder), of_anybody)
-
-
-@torch.no_grad()
-def round_trips(folder: Path) -> NDArray[np.uint8]:
-    """Return what the VAE makes of the first drawings, (N, 128, 128, 3): made once and kept beside them."""
-    path = folder / "round-trips.npy"
-    if not path.exists():
-        pictures, vae = open_pictures(folder, "pretraining"), open_vae(folder)
-        count, found = min(ROUND_TRIPS, len(pictures)), []
-        for first in range(0, count, 20):
-            images = to_tensor(pictures.images[first : min(first + 20, count)])
-            found.append(to_bytes(vae.decode(vae.encode(images).latent_dist.mode()).sample))
-        np.save(path, np.concatenate(found))
-    decoded: NDArray[np.uint8] = np.load(path, mmap_mode="r")
-    return decoded
 
 
 def _groups_path(folder: Path) -> Path:

@@ -20,8 +20,8 @@ from pretrain import stages
 from pretrain.captions.tokenizer import train_tokenizer
 from pretrain.drawing.pictures import draw_pictures, open_pictures
 from pretrain.judging.network import save_judge
+from pretrain.judging.round_trips import round_trips
 from pretrain.menagerie.judge import FEATURES, judge_b
-from pretrain.menagerie.lessons import round_trips
 from pretrain.training.export import megabytes
 from pretrain.training.latents import encode_pictures, judge_pictures, open_latents
 from pretrain.training.unet import misaligned
