@@ -46,13 +46,30 @@ def personalize(
     seed: int,
     checkpoint: dict[str, Tensor] | None = None,
 ) -> Routine[Tensor]:
-    """Learn the tail (n, D), float32, of the subject that one or more pictures show.
+    """Learn the tail (n, D), float32, of the subject that one or more pictures show: encode them, and `learn`."""
+    encoded = yield from encode(sources, params, seed)
+    return (
+        yield from learn(
+            sources=sources, encoded=encoded, params=params, schedule=schedule, seed=seed, checkpoint=checkpoint
+        )
+    )
+
+
+def learn(
+    *,
+    sources: Sequence[Source],
+    encoded: Sequence[EncodedSource],
+    params: PersonalizeParams,
+    schedule: Schedule,
+    seed: int,
+    checkpoint: dict[str, Tensor] | None = None,
+) -> Routine[Tensor]:
+    """Learn the tail (n, D), float32, of the subject that pictures show, which are `encoded` already.
 
     Only the tail is optimized, with Adam on the noise-prediction loss (HiPer, section 3.2); each step draws one of the
     pictures. Every step ends in a `Report` with a checkpoint, from which a later attempt goes on; from one that
     doesn't fit it begins again, with a word in the log. Raises NonFiniteLossError.
     """
-    encoded = yield from encode(sources, params, seed)
     begin = beginning([source.conditioning for source in encoded], params.positions)
     if params.beginning == "prior":
         begin = begin + (yield from guess_tail(sources))

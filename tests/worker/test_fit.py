@@ -9,7 +9,8 @@ from torch import Tensor
 from core.diffusion.backbone import Backbone
 from core.diffusion.conditioning import Conditioning
 from core.diffusion.learning.fit import DRAWS, measure_fit
-from core.diffusion.learning.sources import Source
+from core.diffusion.learning.sources import Source, encode
+from core.diffusion.requests import Routine
 from core.models.fit import Fit
 from core.models.parameters import PersonalizeParams
 from tests.support.checkpoints import tiny_float64_backbone
@@ -30,8 +31,11 @@ def picture(backbone: Backbone, seed: int) -> Tensor:
 
 
 def measured(engine: Engine, backbone: Backbone, sources: list[Source], tail: Tensor) -> Fit | None:
-    job = measure_fit(sources=sources, params=MEAN, schedule=backbone.schedule, seed=SEED, tail=tail)
-    found: Fit | None = engine.submit(job, backbone=backbone, kind="personalize", name="fit").result()
+    def job() -> Routine[Fit | None]:
+        encoded = yield from encode(sources, MEAN, SEED)
+        return (yield from measure_fit(sources=encoded, schedule=backbone.schedule, tail=tail))
+
+    found: Fit | None = engine.submit(job(), backbone=backbone, kind="personalize", name="fit").result()
     return found
 
 

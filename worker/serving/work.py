@@ -17,7 +17,7 @@ from core.diffusion import hiper
 from core.diffusion.backbone import Backbone
 from core.diffusion.files import TailTensors, load_tail, load_tensors, save_tail, sha256_of, to_image, to_tensor
 from core.diffusion.learning.fit import measure_fit
-from core.diffusion.learning.sources import Source, beginning, encode_prompts
+from core.diffusion.learning.sources import Source, beginning, encode
 from core.diffusion.requests import Report, Routine
 from core.diffusion.sampling import diffusers_scheduler
 from core.diffusion.schedule import Schedule
@@ -218,11 +218,13 @@ def _learn(
     checkpoint: dict[str, Tensor] | None,
 ) -> Routine[Learned]:
     """Learn a tail (n, D), measure it, and return it with the vectors that it began at."""
-    given: dict[str, Any] = {"sources": sources, "params": params, "schedule": schedule, "seed": seed}
-    tail: Tensor = yield from hiper.personalize(**given, checkpoint=checkpoint)
-    fit = yield from measure_fit(**given, tail=tail)
-    encoded = yield from encode_prompts([source.prompt for source in sources])
-    return Learned(TailTensors(tail, beginning(encoded, tail.shape[0])), fit)
+    encoded = yield from encode(sources, params, seed)
+    tail: Tensor = yield from hiper.learn(
+        sources=sources, encoded=encoded, params=params, schedule=schedule, seed=seed, checkpoint=checkpoint
+    )
+    fit = yield from measure_fit(sources=encoded, schedule=schedule, tail=tail)
+    began = beginning([source.conditioning for source in encoded], tail.shape[0])
+    return Learned(TailTensors(tail, began), fit)
 
 
 def _picture(storage: Storage, picture: SourcePicture) -> Tensor:

@@ -9,32 +9,28 @@ import torch
 from torch import Generator, Tensor
 
 from core.diffusion.conditioning import Conditioning
-from core.diffusion.learning.sources import Source, encode
+from core.diffusion.learning.sources import EncodedSource
 from core.diffusion.requests import EncodePrompt, PredictNoise, Routine
 from core.diffusion.schedule import Schedule
 from core.models.fit import Fit
-from core.models.parameters import PersonalizeParams
 
 DRAWS = 4  # noised pictures in the evaluation batch, spread evenly over the timesteps
 _SEED = 0xF17
 
 
-def measure_fit(
-    *, sources: Sequence[Source], params: PersonalizeParams, schedule: Schedule, seed: int, tail: Tensor
-) -> Routine[Fit | None]:
-    """Measure a tail (n, D) that `hiper.personalize` learned from these pictures with these parameters and seed.
+def measure_fit(*, sources: Sequence[EncodedSource], schedule: Schedule, tail: Tensor) -> Routine[Fit | None]:
+    """Measure a tail (n, D) on the encoded pictures that it was learned from.
 
     Noise and timesteps are always the same, so that the figures of two tails of one picture can be compared. Of several
     pictures each is there at least once. None if a loss is not finite, as float16 may have it now and then.
     """
-    encoded = yield from encode(sources, params, seed)
     empty: Conditioning = yield EncodePrompt("")
     rng = Generator().manual_seed(_SEED)
-    draws = max(DRAWS, len(encoded))
+    draws = max(DRAWS, len(sources))
     rows: list[PredictNoise] = []
     targets: list[Tensor] = []
     for index in range(draws):
-        source = encoded[index % len(encoded)]
+        source = sources[index % len(sources)]
         timestep = int((index + 0.5) * schedule.num_train_timesteps / draws)
         noise = torch.randn(source.latents.shape, generator=rng, dtype=source.latents.dtype)
         noisy = schedule.add_noise(source.latents, noise, timestep)
