@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import httpx
 
 from tailor_client.connection import Connection
-from tailor_client.errors import NotTailorError, ProblemError, TailorError, UnreachableError, error_of
+from tailor_client.errors import NotTailorError, ProblemError, UnreachableError, error_of
 from tailor_client.retries import PASSING, REFUSED, Retries
 
 T = TypeVar("T")
@@ -65,13 +65,13 @@ class Tries:
     tried: int = 0
     waited_s: float = 0.0
 
-    def after(self, error: TailorError) -> float:
+    def after(self, error: ProblemError | UnreachableError) -> float:
         """Return how long to wait before the next try; raises the error when there is none."""
         self.tried += 1
         if isinstance(error, ProblemError):
             passing = error.status in (REFUSED if self.once else PASSING)
         else:
-            passing = not isinstance(error, NotTailorError) and (not self.once or getattr(error, "never_sent", False))
+            passing = not isinstance(error, NotTailorError) and (not self.once or error.never_sent)
         asked_s = error.retry_after_s if isinstance(error, ProblemError) else None
         pause_s = self.retries.pause_s(self.tried, self.waited_s, asked_s) if passing else None
         if pause_s is None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from tailor_client import operations
 from tailor_client.calls import Call, Tries, lost
 from tailor_client.connection import TIMEOUT, Connection, timeout
-from tailor_client.errors import NotTailorError, ProblemError, TailorError, UnreachableError, error_of
+from tailor_client.errors import NotTailorError, ProblemError, UnreachableError, error_of
 from tailor_client.events import Event, EventDecoder
 from tailor_client.operations import Page
 from tailor_client.retries import Retries
@@ -56,7 +56,7 @@ class Sender:
         """Yield a job's events until its end, over broken connections."""
         decoder, tries = EventDecoder(after), Tries(self._retries)
         while not decoder.is_over:
-            error: TailorError = _too_soon(job_id)
+            error: ProblemError | UnreachableError = _too_soon(job_id)
             try:
                 for event in self._stream(job_id, decoder):
                     tries = Tries(self._retries)
@@ -124,7 +124,7 @@ class AsyncSender:
         """Yield a job's events until its end, over broken connections."""
         decoder, tries = EventDecoder(after), Tries(self._retries)
         while not decoder.is_over:
-            error: TailorError = _too_soon(job_id)
+            error: ProblemError | UnreachableError = _too_soon(job_id)
             try:
                 async for event in self._stream(job_id, decoder):
                     tries = Tries(self._retries)

@@ -54,7 +54,7 @@ def test_an_edit_takes_off_what_the_prompts_gave_together_be_it_in_the_file_or_n
 ) -> None:
     tail = learned["tail_id"]
     today = edited(stack, tail)
-    (path,) = stack.data.rglob(f"*{tail.removeprefix('tail_')}*/out/*/tail.safetensors")
+    (path,) = stack.data.glob(f"storage/jobs/*{tail.removeprefix('tail_')}*/out/*/tail.safetensors")
     whole = path.read_bytes()
     path.write_bytes(save({"tail": load(whole)["tail"]}))
 
