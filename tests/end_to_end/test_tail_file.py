@@ -97,7 +97,7 @@ def test_a_tail_file_says_how_its_tail_was_made_and_is_used(stack: RunningStack,
 def test_a_file_of_an_earlier_version_is_used_by_edits_as_before(stack: RunningStack) -> None:
     learned = stack.succeeded(stack.personalize(steps=20, seed=3)["id"])["tail_id"]
     today = the_services(stack, tail_id=learned, exact=True)
-    (path,) = stack.data.rglob(f"*{learned.removeprefix('tail_')}*/out/*/tail.safetensors")
+    (path,) = stack.data.glob(f"storage/jobs/*{learned.removeprefix('tail_')}*/out/*/tail.safetensors")
     path.write_bytes(save({"tail": load(path.read_bytes())["tail"]}))
 
     assert the_services(stack, tail_id=learned, exact=True).tobytes() == today.tobytes()
