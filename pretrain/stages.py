@@ -100,12 +100,17 @@ def unet(options: Options) -> None:
 
 def reader(options: Options) -> None:
     """Train what the tail prior sees with, as the judges are trained."""
-    run_parallel(train_reader, 1, options.work, _budget(options, 15))
+    if world_of(options.work) is CRITTERS:
+        run_parallel(train_reader, 1, options.work, _budget(options, 15))
+        return
+    run_parallel(train_judge, 1, options.work, _budget(options, 60), "reader", options.bfloat16, options.processes)
 
 
 def prior(options: Options) -> None:
     """Train the tail prior on the finished backbone and reader."""
-    run_parallel(train_prior, 1, options.work, _budget(options, 15), options.pictures // SCENES, options.processes)
+    individuals = options.pictures // SCENES
+    budget = _budget(options, 15)
+    run_parallel(train_prior, 1, options.work, budget, individuals, options.processes, options.bfloat16)
 
 
 def judges(options: Options) -> None:
@@ -139,7 +144,8 @@ def everything(options: Options) -> None:
     `outside` has fetched them before.
     """
     small = choose_world(options.work, options.world) is CRITTERS
-    first, last = ((latents,), (judges, reader, prior)) if small else ((judges, latents, judged), ())
+    first = (latents,) if small else (judges, latents, judged)
+    last = (judges, reader, prior) if small else (reader, prior)
     for stage in (draw, tokenizer, vae, text, *first, unet, decoder, *last, write, measure):
         print(f"== {stage.__name__}", flush=True)
         stage(options)

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.diffusion.prior import Residual
-from pretrain.judging.network import Mixing, load_weights
+from core.diffusion.prior import LookingEncoder, residual_body
+from pretrain.judging.network import load_weights
 from pretrain.menagerie.captions import ATTRIBUTES
 from pretrain.menagerie.truth import NUMBERS
 
 WIDTH = 64  # of an individual's vector
-FEATURES = 32  # channels of the features at 8x8 that the UNet may be aligned with
-_PLACES, _SEEN = 24, 48  # where a judge looks in a picture, and what it sees at each of them
+FEATURES = LookingEncoder.SEEN  # channels of the features at 8x8 that the UNet may be aligned with
+READER = (48, 96)  # the widths of what a tail prior sees with
 
 
 @dataclass(frozen=True)
@@ -33,49 +33,37 @@ class Reading:
         return [{name: ATTRIBUTES[name][best[name][row]] for name in ATTRIBUTES} for row in range(len(self.vectors))]
 
 
-class Looking(nn.Module):
-    """Looks at some places of a picture, wherever what it looks for is, and tells what is there, where and how large.
+class Bottleneck(nn.Module):
+    """Fewer channels, a convolution over places that may be spread wide, all channels again, around a shortcut."""
 
-    (B, channels, h, w) to (B, places * (seen + 4)). An animal stands anywhere in a picture: a dense layer over all
-    positions would have to learn each of its parts at each of them.
-    """
-
-    def __init__(self, channels: int, places: int = _PLACES, seen: int = _SEEN) -> None:
+    def __init__(self, width: int, spread: int) -> None:
         super().__init__()
-        self.where = nn.Conv2d(channels, places, 1)
-        self.what = nn.Conv2d(channels, seen, 1)
+        inner = width // 2
+        self.inner = nn.Sequential(
+            nn.GroupNorm(1, width), nn.Conv2d(width, inner, 1), nn.GELU(),
+            nn.Conv2d(inner, inner, 3, padding=spread, dilation=spread), nn.GELU(), nn.Conv2d(inner, width, 1),
+        )  # fmt: skip
 
     def forward(self, features: Tensor) -> Tensor:
-        """See the class."""
-        height, width = features.shape[2:]
-        looked_at = self.where(features).flatten(2).float().softmax(2)
-        down, right = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
-        grid = torch.stack([right, down, right**2, down**2]).expand(len(features), -1, -1, -1)
-        told = torch.cat([self.what(features).float(), grid], 1).flatten(2)
-        found: Tensor = looked_at @ told.transpose(1, 2)
-        return found.flatten(1)
+        """(B, width, h, w) to the same."""
+        result: Tensor = features + self.inner(features)
+        return result
 
 
 class Judge(nn.Module):
-    """A body that ends in features (B, channels, 16, 16), and readers of them."""
+    """An encoder, and readers of what it makes of pictures."""
 
-    def __init__(self, body: nn.Module, channels: int) -> None:
+    def __init__(self, encoder: LookingEncoder) -> None:
         super().__init__()
-        self.body = body
-        self.looking = Looking(channels)
-        self.everywhere = nn.Sequential(nn.Conv2d(channels, FEATURES, 1), nn.AvgPool2d(2))
-        inner = _PLACES * (_SEEN + 4) + FEATURES * 64
-        self.dense = nn.Sequential(
-            nn.LayerNorm(inner), nn.Linear(inner, 384), nn.GELU(), nn.Linear(384, 320), nn.GELU()
-        )
-        self.readers = nn.ModuleDict({name: nn.Linear(320, len(values)) for name, values in ATTRIBUTES.items()})
-        self.numbers = nn.Linear(320, len(NUMBERS))
-        self.identity = nn.Linear(320 + len(NUMBERS), WIDTH)
+        self.encoder = encoder
+        inner = LookingEncoder.FEATURES
+        self.readers = nn.ModuleDict({name: nn.Linear(inner, len(values)) for name, values in ATTRIBUTES.items()})
+        self.numbers = nn.Linear(inner, len(NUMBERS))
+        self.identity = nn.Linear(inner + len(NUMBERS), WIDTH)
 
     def forward(self, images: Tensor) -> Reading:
         """images: (B, 3, 128, 128) in -1..1."""
-        features = self.body(images)
-        inner = self.dense(torch.cat([self.looking(features), self.everywhere(features).float().flatten(1)], 1))
+        inner = self.encoder(images)
         scores = {name: reader(inner).float() for name, reader in self.readers.items()}
         numbers = self.numbers(inner).float()
         vectors = self.identity(torch.cat([inner.float(), numbers], 1)).float()
@@ -83,8 +71,7 @@ class Judge(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """(B, 3, 128, 128) to what is seen where, (B, FEATURES, 8, 8): what the UNet may be aligned with."""
-        seen: Tensor = self.everywhere(self.body(images))
-        return seen
+        return self.encoder.seen(images)
 
     @torch.no_grad()
     def read(self, images: Tensor) -> list[dict[str, str]]:
@@ -95,24 +82,26 @@ class Judge(nn.Module):
 
 def judge_a() -> Judge:
     """Return the judge for tuning and choosing: a residual network that goes down in steps of two."""
-    return Judge(nn.Sequential(
-        nn.PixelUnshuffle(2), nn.Conv2d(12, 48, 5, stride=2, padding=2), nn.GroupNorm(8, 48), nn.ReLU(),
-        nn.Conv2d(48, 96, 3, stride=2, padding=1), Residual(96, nn.ReLU), Residual(96, nn.ReLU),
-        nn.GroupNorm(8, 96), nn.ReLU(),
-    ), 96)  # fmt: skip
+    return Judge(LookingEncoder(residual_body((48, 96), nn.ReLU), 96))
 
 
 def judge_b() -> Judge:
-    """Return the judge that only reports: patches of 4 pixels, mixed over places and channels in turn."""
-    return Judge(nn.Sequential(
-        nn.Conv2d(3, 64, 4, stride=4), Mixing(64),
-        nn.Conv2d(64, 128, 2, stride=2), Mixing(128), Mixing(128), Mixing(128), nn.GroupNorm(1, 128),
-    ), 128)  # fmt: skip
+    """Return the judge that only reports: patches of 4 pixels, bottlenecks, some of which see farther at once."""
+    body = nn.Sequential(
+        nn.Conv2d(3, 80, 4, stride=4), Bottleneck(80, 1), nn.Conv2d(80, 160, 2, stride=2),
+        *(Bottleneck(160, spread) for spread in (1, 2, 1, 2)), nn.GroupNorm(1, 160),
+    )  # fmt: skip
+    return Judge(LookingEncoder(body, 160))
+
+
+def reader() -> Judge:
+    """Return what is taught as the judges are but judges nothing: the encoder of a tail prior, and its readers."""
+    return Judge(LookingEncoder(residual_body(READER), READER[1]))
 
 
 def new_judge(name: str) -> Judge:
-    """Return judge "a" or "b" with fresh weights."""
-    return {"a": judge_a, "b": judge_b}[name]()
+    """Return judge "a" or "b", or the "reader", with fresh weights."""
+    return {"a": judge_a, "b": judge_b, "reader": reader}[name]()
 
 
 def open_judge(name: str, path: Path) -> Judge:

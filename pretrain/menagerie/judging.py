@@ -23,6 +23,7 @@ from pretrain.menagerie.truth import NUMBERS, UNKNOWN, Truth, truth_of
 from pretrain.training.trainer import Budget, Trainer
 
 MEASURED = 24  # individuals, at each save
+_SEEDS = {"a": 11, "b": 23, "reader": 37}
 _TEMPERATURE = 0.1
 _NUMBERS, _AGAIN = 6.0, 0.4  # what reading numbers and finding individuals again weigh beside words
 
@@ -51,12 +52,13 @@ def judge_loss(reading: Reading, truth: Truth, groups: int) -> Tensor:
 
 
 def train_judge(folder: Path, budget: Budget, name: str, bfloat16: bool = False, processes: int = 1) -> None:
-    """Train (or take up) judge "a" or "b"; afterwards it lies in folder/judges."""
-    torch.manual_seed(11 if name == "a" else 23)
+    """Train (or take up) judge "a" or "b", or the "reader"; afterwards it lies in folder/judges."""
+    seed = _SEEDS[name]
+    torch.manual_seed(seed)
     path = folder / "judges" / f"judge_{name}.safetensors"
     judge = open_judge(name, path).requires_grad_(True) if path.exists() else new_judge(name)
     judge.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    trainer = Trainer(judge, folder / f"judge-{name}.pt", 2e-3, seed=11 if name == "a" else 23)
+    trainer = Trainer(judge, folder / f"judge-{name}.pt", 2e-3, seed=seed)
     lessons = open_lessons(folder, processes)
 
     def loss_of(_step: int, generator: torch.Generator) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor
 from pretrain.captions.tokenizer import open_tokenizer
 from pretrain.drawing.pictures import Pictures, open_pictures, to_tensor
 from pretrain.menagerie.outside import OUTSIDE, UNKNOWN_PART
+from pretrain.training.models import Vae
 from pretrain.training.text import tokens
 from pretrain.training.vae import open_vae
 
@@ -59,15 +60,27 @@ class Latents:
 
 
 @torch.no_grad()
+def encode(vae: Vae, images: Tensor) -> Tensor:
+    """Return the scaled latents of a few pictures (B, 3, size, size), (B, C, 16, 16) float32.
+
+    In bfloat16, pixel by pixel: seven times as fast as plain float32, and off by .005 of the latents' spread of 1.
+    """
+    vae = vae.to(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        means = vae.encode(images.to(memory_format=torch.channels_last)).latent_dist.mode()
+    latents: Tensor = means.float() * vae.config.scaling_factor
+    return latents
+
+
 def encode_pictures(folder: Path, split: str, count: int, batch: int = 10) -> None:
     """Write the latents (posterior means) and captions of a split's first `count` pictures, unless they are there.
 
-    In bfloat16, pixel by pixel, few pictures at a time: seven times as fast as plain float32, and the latents are off
-    by .005 of their spread of 1. A run that was stopped is taken up; latents of another VAE must be removed before.
+    A few at a time, which is fastest. A run that was stopped is taken up; latents of another VAE must be
+    removed before.
     """
     pictures = open_pictures(folder, split)
     count = min(count, len(pictures))
-    vae = open_vae(folder).to(memory_format=torch.channels_last)
+    vae = open_vae(folder)
     paths = _paths(folder, split)
     if paths[0].exists() and len(np.load(paths[0], mmap_mode="r")) >= count:
         return
@@ -76,11 +89,8 @@ def encode_pictures(folder: Path, split: str, count: int, batch: int = 10) -> No
     for first in range(0, count, batch):
         if target[first].any():  # a run that was stopped has encoded this batch
             continue
-        images = to_tensor(pictures.images[first : min(first + batch, count)]).to(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
-            means = vae.encode(images).latent_dist.mode()
-        encoded = (means.float() * vae.config.scaling_factor).numpy()
-        target[first + 1 : first + len(means)] = encoded[1:]
+        encoded = encode(vae, to_tensor(pictures.images[first : min(first + batch, count)])).numpy()
+        target[first + 1 : first + len(encoded)] = encoded[1:]
         target[first] = encoded[0]  # last: it says that the batch is there
     np.save(paths[1], _caption_tokens(folder, pictures, count))
     del target  # writes what is left

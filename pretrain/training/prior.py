@@ -12,17 +12,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.diffusion.prior import TailPrior, save_prior
+from core.diffusion.prior import LookingEncoder, TailPrior, save_prior
 from pretrain.captions.tokenizer import open_tokenizer
 from pretrain.drawing.pictures import to_tensor
 from pretrain.judging.judge import ENCODER, open_judge
+from pretrain.menagerie import judge as menagerie
+from pretrain.training.latents import encode
 from pretrain.training.models import TextEncoder, Unet, UNet2DConditionModel
 from pretrain.training.parallel import settle
 from pretrain.training.schedule import WEIGHTS, add_noise
 from pretrain.training.text import WIDTH, open_text, tokens
 from pretrain.training.trainer import Budget, Trainer
 from pretrain.training.vae import open_vae
-from pretrain.worlds import world_of
+from pretrain.worlds import CRITTERS, world_of
 
 SCENES = 4  # of each individual
 BATCH = 16
@@ -74,23 +76,30 @@ def _encode(folder: Path, first: int) -> tuple[NDArray[np.uint8], NDArray[np.flo
         scenes = world.scenes_of(_FIRST + index, SCENES)
         drawn = np.stack([np.asarray(world.draw(scene)[0]) for scene in scenes])
         images.append(drawn)
-        latents.append((vae.encode(to_tensor(drawn)).latent_dist.mode() * vae.config.scaling_factor).numpy())
+        latents.append(encode(vae, to_tensor(drawn)).numpy())
         ids.append(tokens(tokenizer, [world.plain_caption(scene) for scene in scenes]).numpy())
     return np.stack(images), np.stack(latents).astype(np.float16), np.stack(ids).astype(np.int16)
 
 
 def new_prior(folder: Path) -> TailPrior:
     """Return a prior with the trained reader's encoder, which stays as it is, and a fresh head."""
-    reader = open_judge("reader", folder / "judges" / "judge_reader.safetensors")
+    world, path = world_of(folder), folder / "judges" / "judge_reader.safetensors"
     torch.manual_seed(0)
-    prior = TailPrior(*ENCODER, TAIL, WIDTH)
-    prior.encoder.load_state_dict(reader.body.state_dict())
+    if world is CRITTERS:
+        prior, encoder = TailPrior(*ENCODER, TAIL, WIDTH), open_judge("reader", path).body
+    else:
+        prior = TailPrior(world.size, menagerie.READER, LookingEncoder.FEATURES, TAIL, WIDTH, looking=True)
+        encoder = menagerie.open_judge("reader", path).encoder
+    prior.encoder.load_state_dict(encoder.state_dict())
     prior.encoder.requires_grad_(False)
     return prior
 
 
-def train_prior(folder: Path, budget: Budget, individuals: int, processes: int) -> None:
-    """Train (or take up) the prior of the backbone in `folder`; afterwards its average is folder/prior.safetensors."""
+def train_prior(folder: Path, budget: Budget, individuals: int, processes: int, bfloat16: bool = False) -> None:
+    """Train (or take up) the prior of the backbone in `folder`; afterwards its average is folder/prior.safetensors.
+
+    `bfloat16` runs the backbone in it, where that is faster.
+    """
     data = draw_individuals(folder, individuals + HELD_OUT, processes)
     unet: Unet = UNet2DConditionModel.from_pretrained(folder / "unet").float().eval().requires_grad_(False)
     unet = unet.to(memory_format=torch.channels_last)
@@ -99,7 +108,8 @@ def train_prior(folder: Path, budget: Budget, individuals: int, processes: int) 
 
     def loss_of(_step: int, generator: torch.Generator) -> Tensor:
         pairs = data.pairs(torch.randint(individuals, (BATCH,), generator=generator), generator)
-        return loss(trainer.module, unet, text, pairs, generator)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            return loss(trainer.module, unet, text, pairs, generator)
 
     def on_save() -> None:
         rows = torch.arange(individuals, individuals + HELD_OUT)
@@ -130,5 +140,5 @@ def loss(
     timesteps = torch.randint(*TIMESTEPS, (len(latents),), generator=generator)
     noise = torch.randn(latents.shape, generator=generator)
     noisy = add_noise(latents, noise, timesteps).contiguous(memory_format=torch.channels_last)
-    error = (unet(noisy, timesteps, sequence).sample - noise).pow(2).flatten(1).mean(1)
+    error = (unet(noisy, timesteps, sequence).sample.float() - noise).pow(2).flatten(1).mean(1)
     return torch.mean(error * WEIGHTS[timesteps])

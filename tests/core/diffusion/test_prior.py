@@ -14,7 +14,7 @@ from core.diffusion import hiper
 from core.diffusion.backbone import Backbone, load_backbone
 from core.diffusion.checkpoints import CheckpointError
 from core.diffusion.learning.sources import Source
-from core.diffusion.prior import PriorFileError, TailPrior, load_prior, save_prior
+from core.diffusion.prior import Looking, LookingEncoder, PriorFileError, TailPrior, load_prior, save_prior
 from core.models.parameters import PersonalizeParams
 from tests.support.checkpoints import write_checkpoint
 from worker.engine import Engine
@@ -54,6 +54,32 @@ def test_a_file_brings_back_what_was_saved(tmp_path: Path) -> None:
     assert again(images).shape == (2, POSITIONS, 16)
     torch.testing.assert_close(again(images), prior(images), atol=2e-2, rtol=2e-2)  # the file is float16
     assert not torch.equal(*again(images))
+
+
+def test_one_that_looks_at_places_is_read_back_and_computes_as_its_backbone_does(tmp_path: Path) -> None:
+    torch.manual_seed(4)
+    prior = TailPrior(128, (8, 16), LookingEncoder.FEATURES, POSITIONS, 16, looking=True)
+    nn.init.normal_(prior.out.weight, std=0.02)
+    save_prior(prior, tmp_path / "prior.safetensors")
+    again, images = load_prior(tmp_path / "prior.safetensors"), torch.rand(2, 3, 128, 128) * 2 - 1
+    torch.testing.assert_close(again(images), prior(images), atol=2e-2, rtol=2e-2)  # the file is float16
+    torch.testing.assert_close(again.double()(images.double()), again.float()(images).double(), atol=1e-4, rtol=1e-4)
+
+
+def test_what_looks_at_places_finds_a_thing_wherever_it_is() -> None:
+    looking, spot = Looking(2, places=1, seen=2), torch.zeros(2, 2, 16, 16)
+    with torch.no_grad():
+        looking.where.weight.copy_(torch.tensor([40.0, 0]).view(1, 2, 1, 1))
+    spot[0, :, 3, 12] = spot[1, :, 10, 0] = 1
+    told = looking(spot).view(2, 6)
+    torch.testing.assert_close(told[0, :2], told[1, :2], atol=1e-3, rtol=1e-3)  # what it is
+    where = torch.tensor([[12 / 7.5 - 1, 3 / 7.5 - 1], [-1, 10 / 7.5 - 1]])  # right, down
+    torch.testing.assert_close(told[:, 2:4], where, atol=1e-3, rtol=1e-3)
+
+
+def test_one_that_looks_at_places_reads_128_pixels() -> None:
+    with pytest.raises(ValueError, match="128 pixels"):
+        TailPrior(64, (8, 16), LookingEncoder.FEATURES, POSITIONS, 16, looking=True)
 
 
 def test_a_fresh_prior_adds_nothing() -> None:

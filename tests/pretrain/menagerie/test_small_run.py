@@ -15,13 +15,14 @@ from diffusers import StableDiffusionPipeline
 from bench.quality import compare, show_slopes
 from bench.trials.trial import Setting, over_processes
 from bench.trials.variants import read_variant
+from core.diffusion.prior import load_prior
 from core.models.recipes import recipes_for
 from pretrain import stages
 from pretrain.captions.tokenizer import train_tokenizer
 from pretrain.drawing.pictures import draw_pictures, open_pictures
 from pretrain.judging.network import save_judge
 from pretrain.judging.round_trips import round_trips
-from pretrain.menagerie.judge import FEATURES, judge_b
+from pretrain.menagerie.judge import FEATURES, judge_b, open_judge
 from pretrain.training.export import megabytes
 from pretrain.training.latents import encode_pictures, judge_pictures, open_latents
 from pretrain.training.unet import misaligned
@@ -47,7 +48,10 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> Namespace:
         for stage in (stages.vae, stages.text, stages.judges, stages.latents):
             stage(found)
         judge_pictures(found.work, "pretraining", judge_b().requires_grad_(False).features, FEATURES)
-        stages.unet(found)
+        patch.setattr("pretrain.training.prior.HELD_OUT", 2)
+        patch.setattr("pretrain.training.prior._CHUNK", 2)
+        for stage in (stages.unet, stages.reader, stages.prior):
+            stage(found)
     stages.write(found)
     return found
 
@@ -95,6 +99,14 @@ def test_encoding_that_was_stopped_is_taken_up(options: Namespace, tmp_path: Pat
     found = np.load(tmp_path / "development-latents.npy")
     assert np.array_equal(found[0], before)
     assert np.allclose(found[1:], whole[1:], atol=1e-2)
+
+
+def test_the_prior_sees_with_the_readers_encoder_and_is_exported_with_the_model(options: Namespace) -> None:
+    prior = load_prior(options.out / "prior.safetensors")
+    reader = open_judge("reader", options.work / "judges" / "judge_reader.safetensors")
+    for name, weight in reader.encoder.state_dict().items():
+        torch.testing.assert_close(prior.encoder.state_dict()[name], weight, atol=1e-3, rtol=1e-2)
+    assert prior(torch.zeros(1, 3, 128, 128)).any()
 
 
 def test_a_work_folder_is_of_one_world(options: Namespace, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-_GRID = 8  # the encoder's convolutions end at 8x8
+from core.diffusion.prior.encoders import LookingEncoder, PictureEncoder, residual_body
+
+_LOOKING_SIZE = 128
 _GAIN = 10.0  # what tails learn is several times as large as the vectors that it is added to
 _METADATA = "tail_prior"
 
@@ -21,40 +22,12 @@ class PriorFileError(ValueError):
     """A file holds no tail prior, or one that does not fit its backbone."""
 
 
-class Residual(nn.Module):
-    """Two 3x3 convolutions around a shortcut."""
-
-    def __init__(self, channels: int, activation: type[nn.Module] = nn.SiLU) -> None:
-        super().__init__()
-        self.inner = nn.Sequential(
-            nn.GroupNorm(8, channels), activation(), nn.Conv2d(channels, channels, 3, padding=1),
-            nn.GroupNorm(8, channels), activation(), nn.Conv2d(channels, channels, 3, padding=1),
-        )  # fmt: skip
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, channels, h, w) to the same."""
-        result: Tensor = features + self.inner(features)
-        return result
-
-
-class PictureEncoder(nn.Module):
-    """Reads pictures (B, 3, size, size) in -1..1 into vectors (B, features); size is 8 times a power of two."""
-
-    def __init__(self, size: int, widths: tuple[int, ...], features: int) -> None:
-        """`widths`: the channels after each halving of the picture, as many as lead from `size` to 8."""
-        super().__init__()
-        if size != _GRID << len(widths):
-            raise ValueError(f"{len(widths)} halvings lead from {_GRID << len(widths)} pixels to {_GRID}, not {size}")
-        layers: list[nn.Module] = [nn.Conv2d(3, widths[0], 5, stride=2, padding=2)]
-        for before, after in pairwise(widths):
-            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), Residual(after)]
-        self.body = nn.Sequential(*layers, nn.GroupNorm(8, widths[-1]), nn.SiLU(), nn.Conv2d(widths[-1], 32, 1))
-        self.dense = nn.Sequential(nn.Flatten(), nn.Linear(32 * _GRID**2, features), nn.SiLU())
-
-    def forward(self, images: Tensor) -> Tensor:
-        """See the class."""
-        vectors: Tensor = self.dense(self.body(images))
-        return vectors
+def _encoder(size: int, widths: tuple[int, ...], features: int, looking: bool) -> nn.Module:
+    if not looking:
+        return PictureEncoder(size, widths, features)
+    if size != _LOOKING_SIZE or len(widths) != 2 or features != LookingEncoder.FEATURES:
+        raise ValueError(f"an encoder that looks at places reads {_LOOKING_SIZE} pixels with two widths")
+    return LookingEncoder(residual_body((widths[0], widths[1])), widths[1])
 
 
 class TailPrior(nn.Module):
@@ -66,13 +39,18 @@ class TailPrior(nn.Module):
     tuning, Gal et al. 2023, arXiv 2302.12228; there the encoder writes a word and needs the UNet's weights tuned, too.)
     """
 
-    def __init__(self, size: int, widths: tuple[int, ...], features: int, positions: int, width: int) -> None:
+    def __init__(  # noqa: PLR0917 - the shape, as in its file
+        self, size: int, widths: tuple[int, ...], features: int, positions: int, width: int, looking: bool = False
+    ) -> None:
+        """See `PictureEncoder` for the first three; `looking` takes a `LookingEncoder` in its place."""
         super().__init__()
         self.config: dict[str, Any] = {
             "size": size, "widths": list(widths), "features": features, "positions": positions, "width": width,
         }  # fmt: skip
+        if looking:
+            self.config["looking"] = True
         self.size, self.positions, self.width = size, positions, width
-        self.encoder = PictureEncoder(size, widths, features)
+        self.encoder = _encoder(size, widths, features, looking)
         inner = 512
         self.head = nn.Sequential(
             nn.LayerNorm(features), nn.Linear(features, inner), nn.SiLU(), nn.Linear(inner, inner), nn.SiLU()

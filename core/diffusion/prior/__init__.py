@@ -1,0 +1,16 @@
+"""What a picture alone tells of the tail that it will have: encoders of pictures, and the tail prior."""
+
+from core.diffusion.prior.encoders import Looking, LookingEncoder, PictureEncoder, Residual, residual_body
+from core.diffusion.prior.tail_prior import PriorFileError, TailPrior, load_prior, save_prior
+
+__all__ = [
+    "Looking",
+    "LookingEncoder",
+    "PictureEncoder",
+    "PriorFileError",
+    "Residual",
+    "TailPrior",
+    "load_prior",
+    "residual_body",
+    "save_prior",
+]

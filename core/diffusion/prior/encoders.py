@@ -1,0 +1,119 @@
+"""Networks that read a picture into one vector: densely over its places, or by looking at some of them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+_GRID = 8  # where dense layers over all places begin
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions around a shortcut."""
+
+    def __init__(self, channels: int, activation: type[nn.Module] = nn.SiLU) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(
+            nn.GroupNorm(8, channels), activation(), nn.Conv2d(channels, channels, 3, padding=1),
+            nn.GroupNorm(8, channels), activation(), nn.Conv2d(channels, channels, 3, padding=1),
+        )  # fmt: skip
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, channels, h, w) to the same."""
+        result: Tensor = features + self.inner(features)
+        return result
+
+
+class PictureEncoder(nn.Module):
+    """Reads pictures (B, 3, size, size) in -1..1 into vectors (B, features); size is 8 times a power of two."""
+
+    def __init__(self, size: int, widths: tuple[int, ...], features: int) -> None:
+        """`widths`: the channels after each halving of the picture, as many as lead from `size` to 8."""
+        super().__init__()
+        if size != _GRID << len(widths):
+            raise ValueError(f"{len(widths)} halvings lead from {_GRID << len(widths)} pixels to {_GRID}, not {size}")
+        layers: list[nn.Module] = [nn.Conv2d(3, widths[0], 5, stride=2, padding=2)]
+        for before, after in pairwise(widths):
+            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), Residual(after)]
+        self.body = nn.Sequential(*layers, nn.GroupNorm(8, widths[-1]), nn.SiLU(), nn.Conv2d(widths[-1], 32, 1))
+        self.dense = nn.Sequential(nn.Flatten(), nn.Linear(32 * _GRID**2, features), nn.SiLU())
+
+    def forward(self, images: Tensor) -> Tensor:
+        """See the class."""
+        vectors: Tensor = self.dense(self.body(images))
+        return vectors
+
+
+class Looking(nn.Module):
+    """Looks at some places of a picture, wherever what it looks for is, and tells what is there, where and how large.
+
+    (B, channels, h, w) to (B, places * (seen + 4)). An animal stands anywhere in a picture: a dense layer over all
+    positions would have to learn each of its parts at each of them.
+    """
+
+    def __init__(self, channels: int, places: int, seen: int) -> None:
+        super().__init__()
+        self.where = nn.Conv2d(channels, places, 1)
+        self.what = nn.Conv2d(channels, seen, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """See the class."""
+        wide = _wide(features)
+        lines = [torch.linspace(-1, 1, count, dtype=wide, device=features.device) for count in features.shape[2:]]
+        down, right = torch.meshgrid(*lines, indexing="ij")
+        grid = torch.stack([right, down, right**2, down**2]).expand(len(features), -1, -1, -1)
+        looked_at = self.where(features).flatten(2).to(wide).softmax(2)
+        told = torch.cat([self.what(features).to(wide), grid], 1).flatten(2)
+        found: Tensor = looked_at @ told.transpose(1, 2)
+        return found.flatten(1)
+
+
+class LookingEncoder(nn.Module):
+    """Reads pictures (B, 3, size, size) into vectors (B, `FEATURES`): a body, what it sees at some places, a dense end.
+
+    `body` makes (B, channels, 16, 16) of them. Beside the places it has a coarse view of the whole, `SEEN` channels
+    at 8x8, which is also what a UNet may be aligned with (`seen`).
+    """
+
+    FEATURES = 320
+    SEEN = 32
+    PLACES, AT_EACH = 24, 48
+
+    def __init__(self, body: nn.Module, channels: int) -> None:
+        super().__init__()
+        self.body = body
+        self.looking = Looking(channels, self.PLACES, self.AT_EACH)
+        self.everywhere = nn.Sequential(nn.Conv2d(channels, self.SEEN, 1), nn.AvgPool2d(2))
+        inner = self.PLACES * (self.AT_EACH + 4) + self.SEEN * _GRID**2
+        self.dense = nn.Sequential(
+            nn.LayerNorm(inner), nn.Linear(inner, 384), nn.GELU(), nn.Linear(384, self.FEATURES), nn.GELU()
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """See the class."""
+        features = self.body(images)
+        whole = self.everywhere(features).flatten(1).to(_wide(features))
+        vectors: Tensor = self.dense(torch.cat([self.looking(features), whole], 1))
+        return vectors
+
+    def seen(self, images: Tensor) -> Tensor:
+        """(B, 3, 128, 128) to what is seen where, (B, SEEN, 8, 8)."""
+        found: Tensor = self.everywhere(self.body(images))
+        return found
+
+
+def _wide(features: Tensor) -> torch.dtype:
+    """Return the type in which places are weighed: half precision can't tell them apart."""
+    return torch.promote_types(features.dtype, torch.float32)
+
+
+def residual_body(widths: tuple[int, int], activation: type[nn.Module] = nn.SiLU) -> nn.Sequential:
+    """Return a body for 128 px: four pixels as channels first, then halvings in two steps, (B, widths[1], 16, 16)."""
+    first, last = widths
+    return nn.Sequential(
+        nn.PixelUnshuffle(2), nn.Conv2d(12, first, 5, stride=2, padding=2), nn.GroupNorm(8, first), activation(),
+        nn.Conv2d(first, last, 3, stride=2, padding=1), Residual(last, activation), Residual(last, activation),
+        nn.GroupNorm(8, last), activation(),
+    )  # fmt: skip
