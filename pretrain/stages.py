@@ -81,7 +81,7 @@ def latents(options: Options) -> None:
     """Encode the pictures and captions."""
     outside = (OUTSIDE,) if (options.work / "outside").exists() else ()
     for split in ("development", "pretraining", *outside):
-        encode_pictures(options.work, split, options.pictures)
+        encode_pictures(options.work, split, options.pictures, options.processes)
 
 
 def judged(options: Options) -> None:

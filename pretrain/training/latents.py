@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pretrain.captions.tokenizer import open_tokenizer
-from pretrain.drawing.pictures import Pictures, open_pictures, to_tensor
+from pretrain.drawing.pictures import open_pictures, to_tensor
 from pretrain.menagerie.outside import OUTSIDE, UNKNOWN_PART
 from pretrain.training.models import Vae
+from pretrain.training.parallel import spread
 from pretrain.training.text import tokens
 from pretrain.training.vae import open_vae
 
@@ -72,7 +74,7 @@ def encode(vae: Vae, images: Tensor) -> Tensor:
     return latents
 
 
-def encode_pictures(folder: Path, split: str, count: int, batch: int = 10) -> None:
+def encode_pictures(folder: Path, split: str, count: int, processes: int = 1, batch: int = 10) -> None:
     """Write the latents (posterior means) and captions of a split's first `count` pictures, unless they are there.
 
     A few at a time, which is fastest. A run that was stopped is taken up; latents of another VAE must be
@@ -80,40 +82,45 @@ def encode_pictures(folder: Path, split: str, count: int, batch: int = 10) -> No
     """
     pictures = open_pictures(folder, split)
     count = min(count, len(pictures))
-    vae = open_vae(folder)
     paths = _paths(folder, split)
     if paths[0].exists() and len(np.load(paths[0], mmap_mode="r")) >= count:
         return
     unfinished = paths[0].with_suffix(".unfinished")
-    target = _begun(unfinished, (count, vae.config.latent_channels, 16, 16))
-    for first in range(0, count, batch):
-        if target[first].any():  # a run that was stopped has encoded this batch
-            continue
-        encoded = encode(vae, to_tensor(pictures.images[first : min(first + batch, count)])).numpy()
-        target[first + 1 : first + len(encoded)] = encoded[1:]
-        target[first] = encoded[0]  # last: it says that the batch is there
-    np.save(paths[1], _caption_tokens(folder, pictures, count))
-    del target  # writes what is left
+    _begin(unfinished, (count, pictures.world.channels, 16, 16))
+    firsts = [range(part * batch, count, processes * batch) for part in range(processes)]
+    spread(partial(_encode_some, folder, split, unfinished, batch), firsts, processes)
+    part = -(-count // processes)
+    parts = [range(first, min(first + part, count)) for first in range(0, count, part)]
+    np.save(paths[1], np.concatenate(spread(partial(_caption_tokens, folder, split), parts, processes)))
     unfinished.replace(paths[0])
 
 
-def _begun(path: Path, shape: tuple[int, ...]) -> NDArray[np.float16]:
-    """Return what a stopped run of that shape left, zeros where it had not come yet, or zeros alone."""
-    if path.exists():
-        earlier: NDArray[np.float16] = np.load(path, mmap_mode="r+")
-        if earlier.shape == shape:
-            return earlier
-    return open_memmap(path, "w+", np.float16, shape)
+def _encode_some(folder: Path, split: str, path: Path, batch: int, firsts: range) -> None:
+    """Write the latents of the batches that begin at `firsts` into the array at `path`, unless they are there."""
+    pictures, vae, target = open_pictures(folder, split), open_vae(folder), np.load(path, mmap_mode="r+")
+    for first in firsts:
+        if target[first].any():  # a run that was stopped has encoded this batch
+            continue
+        encoded = encode(vae, to_tensor(pictures.images[first : min(first + batch, len(target))])).numpy()
+        target[first + 1 : first + len(encoded)] = encoded[1:]
+        target[first] = encoded[0]  # last: it says that the batch is there
+    target.flush()
 
 
-def _caption_tokens(folder: Path, pictures: Pictures, count: int) -> NDArray[np.int16]:
-    tokenizer = open_tokenizer(folder)
+def _begin(path: Path, shape: tuple[int, ...]) -> None:
+    """Leave what a stopped run of that shape has written, zeros where it had not come yet; else write zeros alone."""
+    if not path.exists() or np.load(path, mmap_mode="r").shape != shape:
+        open_memmap(path, "w+", np.float16, shape).flush()
+
+
+def _caption_tokens(folder: Path, split: str, rows: range) -> NDArray[np.int16]:
+    pictures, tokenizer = open_pictures(folder, split), open_tokenizer(folder)
     world = pictures.world
-    ids = np.zeros((count, CAPTIONS, world.max_tokens), np.int16)
-    for index in range(count):
+    ids = np.zeros((len(rows), CAPTIONS, world.max_tokens), np.int16)
+    for place, index in enumerate(rows):
         scene, rng = pictures.scene(index), random.Random(index)
         texts = [world.caption(scene, rng).text for _ in range(CAPTIONS - 2)] + [world.plain_caption(scene)] * 2
-        ids[index] = tokens(tokenizer, texts).numpy()
+        ids[place] = tokens(tokenizer, texts).numpy()
     return ids
 
 

@@ -1,15 +1,19 @@
 """Several processes of one thread each that average their gradients."""
 
+import multiprocessing
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.multiprocessing.spawn import spawn
+
+Part = TypeVar("Part")
+Found = TypeVar("Found")
 
 
 def run_parallel(function: Callable[..., None], processes: int, *arguments: Any) -> None:
@@ -34,6 +38,14 @@ def _work(rank: int, processes: int, meeting: Path, function: Callable[..., None
         function(*arguments)
     finally:
         dist.destroy_process_group()
+
+
+def spread(function: Callable[[Part], Found], parts: Sequence[Part], processes: int) -> list[Found]:
+    """Return function(part) of all parts, made by several processes of one thread each; in this one if it is one."""
+    if processes == 1:
+        return [function(part) for part in parts]
+    with multiprocessing.get_context("spawn").Pool(processes, settle) as pool:
+        return pool.map(function, parts, chunksize=1)
 
 
 def settle() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from pretrain.judging.judge import ENCODER, open_judge
 from pretrain.menagerie import judge as menagerie
 from pretrain.training.latents import encode
 from pretrain.training.models import TextEncoder, Unet, UNet2DConditionModel
-from pretrain.training.parallel import settle
+from pretrain.training.parallel import spread
 from pretrain.training.schedule import WEIGHTS, add_noise
 from pretrain.training.text import WIDTH, open_text, tokens
 from pretrain.training.trainer import Budget, Trainer
@@ -61,8 +60,7 @@ def draw_individuals(folder: Path, count: int, processes: int) -> Individuals:
     """Return `count` individuals, drawn and encoded once and kept in `folder`."""
     paths = [folder / f"prior-{what}.npy" for what in _FILES]
     if not paths[0].exists() or len(np.load(paths[0], mmap_mode="r")) < count:
-        with multiprocessing.get_context("spawn").Pool(processes, settle) as pool:
-            parts = pool.map(partial(_encode, folder), range(0, count, _CHUNK), chunksize=1)
+        parts = spread(partial(_encode, folder), range(0, count, _CHUNK), processes)
         for path, found in reversed(list(zip(paths, zip(*parts, strict=True), strict=True))):
             np.save(path, np.concatenate(found)[:count])
     return Individuals(*(np.load(path, mmap_mode="r")[:count] for path in paths))

@@ -95,7 +95,7 @@ def test_encoding_that_was_stopped_is_taken_up(options: Namespace, tmp_path: Pat
     stopped = np.load(tmp_path / "development-latents.unfinished", mmap_mode="r+")
     stopped[0] = before
     del stopped
-    encode_pictures(tmp_path, "development", 4, batch=2)
+    encode_pictures(tmp_path, "development", 4, processes=2, batch=2)
     found = np.load(tmp_path / "development-latents.npy")
     assert np.array_equal(found[0], before)
     assert np.allclose(found[1:], whole[1:], atol=1e-2)
