@@ -5,6 +5,7 @@
 # make test-browser   the page at / in Chromium, with pictures of every state in out/browser/
 # make faults breaks a running fleet again and again, and counts what was lost: most of two hours
 # make contract  holds a real server to its OpenAPI document: thousands of generated requests, all checks, a few minutes
+#                (make test has a short run of it)
 # Variables: PYTHON=/path/to/python3.12; TORCH_INDEX=the URL of PyTorch's index of CPU builds (Linux without a GPU:
 # 200 MB in place of several GB); ARGS="..." for pytest, tailor up or tailor demo.
 PYTHON ?=

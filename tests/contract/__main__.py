@@ -12,14 +12,14 @@ from core.config import REPOSITORY
 from tests.contract.stack import Contract, served
 
 LONG = ("--max-examples", "60")
-HERE = Path(__file__).parent
+CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 
-def command(contract: Contract, *options: str) -> list[str]:
+def command(contract: Contract, *options: str, config: Path = CONFIG) -> list[str]:
     """Return the command that generates cases from the server's document and checks its answers."""
     location = f"{contract.url}/openapi.json"
     return [
-        str(Path(sys.executable).with_name("st")), "--config-file", str(HERE / "schemathesis.toml"),
+        str(Path(sys.executable).with_name("st")), "--config-file", str(config),
         "run", location, "--url", f"{contract.url}/v1",
         "--checks", "all", "--continue-on-failure", "--request-timeout", "60", *options,
     ]  # fmt: skip

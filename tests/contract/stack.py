@@ -13,9 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+from redis.exceptions import RedisError
 
 from core.access.keyring import Keyring
 from core.config import REPOSITORY, Settings
+from core.errors import TailorError
 from core.jobs.claims import Claims
 from core.jobs.records import KINDS
 from core.services import Services, open_services
@@ -92,10 +94,11 @@ def _working(services: Services) -> Iterator[None]:
     def work() -> None:
         claims = Claims(services.jobs, "pretender", lambda: {MODEL.hash})
         while not done.wait(0.05):
-            for kind in KINDS:
-                while attempt := claims.take(kind):
-                    with suppress(AssertionError):  # it was canceled or deleted meanwhile
-                        worker.succeed(attempt)
+            with suppress(RedisError, TailorError):  # on a busy machine they may take longer than one waits for them
+                for kind in KINDS:
+                    while attempt := claims.take(kind):
+                        with suppress(AssertionError):  # it was canceled or deleted meanwhile
+                            worker.succeed(attempt)
 
     thread = threading.Thread(target=work)
     thread.start()
