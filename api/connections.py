@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from api.problems import MEDIA_TYPE, TYPE_PREFIX
+from api.waiting.watcher import Watcher
 from core.config import Settings
 from core.limits import named_limit
 
@@ -43,6 +44,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         state = self.app_state["app_state"]
         self._settings: Settings = state.services.settings
+        self._watcher: Watcher = state.watcher
         self._metrics: ConnectionMetrics = state.metrics.connections
         self._deadline: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
@@ -80,6 +82,11 @@ class Connection(HttpToolsProtocol):
         self._stop_waiting()
         self.resume_writing()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """End as soon as what is under way is answered: long polls and streams of events answer now."""
+        self._watcher.stop()
+        super().shutdown()
 
     # What goes
 

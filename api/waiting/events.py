@@ -78,6 +78,8 @@ class EventFeed:
                     yield self._event(entry)
                     if is_end(entry):
                         return
+                if self._state.watcher.stopping:  # whoever comes back goes on from its last event
+                    return
                 if await watch.changed(REREAD_S):
                     continue
                 async for data in self._meanwhile(after):

@@ -50,6 +50,8 @@ async def _wait(state: AppState, job_id: str, wait_s: float, goes_on: Callable[[
     with state.watcher.watch(job_id) as watch:
         first = job = await state.reads.state(job_id)
         while not job.status.ended and goes_on(first, job) and (left := until - time.monotonic()) > 0:
+            if state.watcher.stopping:
+                break
             noticed = await watch.changed(min(left, REREAD_S))
             if noticed and await _live_status(state, job_id) == job.status:
                 continue  # progress only

@@ -35,6 +35,8 @@ class Watch:
 
         Nobody sees anything while Redis is away: then the wait is at most `watcher.away_poll_s`.
         """
+        if self._watcher.stopping:
+            return False
         limit = timeout_s if self._watcher.connected else min(timeout_s, self._watcher.away_poll_s)
         try:
             await asyncio.wait_for(self._changed.wait(), max(0.0, limit))
@@ -53,6 +55,7 @@ class Watcher:
     def __init__(self, client: redis.asyncio.Redis, *, away_poll_s: float = 2.0) -> None:
         self.away_poll_s = away_poll_s
         self.connected = False
+        self.stopping = False  # nobody shall wait here any longer
         self._client = client
         self._watches: dict[str, set[Watch]] = {}  # by channel
         self._wanted = asyncio.Event()  # set when the channels that are wanted have changed
@@ -70,6 +73,11 @@ class Watcher:
             if not self._watches[channel]:
                 del self._watches[channel]
             self._wanted.set()
+
+    def stop(self) -> None:
+        """Let all who wait answer now: the process is to end, and a client that comes back finds another one."""
+        self.stopping = True
+        self._wake_all()
 
     async def run(self) -> None:
         """Read until canceled; come back by itself after an outage."""

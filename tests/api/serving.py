@@ -47,10 +47,10 @@ def serving_settings(folder: Path, redis_url: str, **more: Any) -> Settings:
 
 
 @contextmanager
-def api_server(settings: Settings) -> Iterator[httpx.Client]:
+def api_server(settings: Settings, *, graceful_s: int = 1) -> Iterator[httpx.Client]:
     """Serve the API with uvicorn on a free port; yields a client that fails on what the OpenAPI document denies."""
     port = free_ports(1)[0]
-    how: dict[str, Any] = {"http": Connection, "log_level": "warning", "timeout_graceful_shutdown": 1}
+    how: dict[str, Any] = {"http": Connection, "log_level": "warning", "timeout_graceful_shutdown": graceful_s}
     config = uvicorn.Config(create_app(settings), port=port, **how)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, name=EVENT_LOOP)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,9 +11,10 @@ import httpx
 import pytest
 
 from api.waiting import events
+from core.config import Settings
 from core.live.names import changed_channel, events_key
 from core.services import Services
-from tests.api.serving import PretendingWorker, personalize
+from tests.api.serving import PretendingWorker, api_server, personalize
 
 
 @dataclass(frozen=True)
@@ -171,3 +173,20 @@ def test_an_event_id_of_the_future_gets_a_snapshot_at_once(
         first = next(parse(answer.iter_lines()))
     assert isinstance(first, Event)
     assert (first.type, first.data["status"]) == ("snapshot", "succeeded" if ended else "running")
+
+
+def test_a_stopping_server_ends_streams_and_long_polls_without_cutting_them_off(
+    settings: Settings, services: Services, waiting: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ThreadPoolExecutor() as pool, httpx.Client(timeout=60) as outside:
+        with api_server(settings, graceful_s=60) as api:  # it stops at the end of this block
+            outside.base_url = api.base_url
+            job_id = personalize(api).json()["id"]
+            stream = pool.submit(read, outside, job_id)
+            assert waiting.wait(60)
+            waiting.clear()
+            poll = pool.submit(outside.get, f"/jobs/{job_id}", headers={"Prefer": "wait=60"}, timeout=120)
+            assert waiting.wait(60)
+        assert [event.data["status"] for event in stream.result()] == ["queued"]
+        assert poll.result().json()["status"] == "queued"
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
