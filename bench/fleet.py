@@ -86,7 +86,7 @@ def measure(rig: Rig, storage: str, workers: int, options: Options) -> list[Row]
         full = rig.measure(options.window_s)
         rows, queued = [], 0
         for wanted in sorted(options.open_jobs):
-            rig.backlog.send("personalize", wanted - queued)
+            rig.backlog.fill(wanted - queued)
             queued = wanted
             time.sleep(SETTLE_S)
             loaded = rig.measure(options.window_s)

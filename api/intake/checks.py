@@ -161,7 +161,7 @@ def usable_tail(services: Services, owner: str, tail_id: str, field: str = "tail
     if not is_tail_id(tail_id) or not _owns(services, owner, job_of(tail_id)):
         raise NotFoundError(f"{field}: there is no tail {tail_id}", field=field)
     try:
-        spec, end = services.jobs.tail_end(tail_id)
+        spec, end = services.jobs.ready_tails.end(tail_id)
     except (NotFoundError, GoneError) as error:
         raise type(error)(f"{field}: {error.detail}", field=field) from error
     if end is None or end.status is JobStatus.SUCCEEDED:

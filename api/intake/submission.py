@@ -194,14 +194,21 @@ def _check_edit(
         tail_id=tail.tail_id,
         sweep=fields.sweep,
         tails=tuple(fields.tails or ()),
+        tail_keys=_tail_keys([end for _, end in tails]),
         webhook=webhook_of(services.settings, fields.webhook, base_url),
         edit=params,
     )
-    tail_end = tails[0][1] if all(end for _, end in tails) else None
+    tail_end = tails[0][1] if spec.tail_keys else None
     if source is None:
         return _accept(services, spec, idempotency_key, tail_end=tail_end)
     fit: Fit = tail.personalize.fit if tail.personalize else "crop"
     return Checked(spec, info, [source], [spec.prompt], idempotency_key, fit, tail_end)
+
+
+def _tail_keys(ends: list[JobEnd | None]) -> tuple[str, ...]:
+    """Return where the files of an edit's tails lie if all of them are ready: then its worker need not ask."""
+    keys_of_ready = [end.tail_key for end in ends if end and end.tail_key]
+    return tuple(keys_of_ready) if len(keys_of_ready) == len(ends) else ()
 
 
 def _replay(services: Services, owner: str, job_id: str, request_hash: str, key: str | None) -> Submission | None:

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from PIL import Image
 
 from bench.fault.verdict.attempts import claims_of, end_of
 from bench.fleet_load.counting import CountingStorage, Counts
+from bench.fleet_load.filling import fill
 from bench.fleet_load.sleeping import IMAGE_SIZE, MODEL_HASH, POSITIONS, WIDTH, sleeping_job_id
 from core.clock import utc_now
 from core.config import Settings
@@ -27,7 +29,7 @@ from core.services import open_services
 
 LONG_S = 4000.0  # what fills a slot until the fleet ends
 SENDERS = 16
-MOST_NUDGES = 1000  # of one backlog: full workers leave nudges lying, and sending them is what takes longest
+STANDING = timedelta(minutes=10)  # a backlog is this old at least, and so much older at most: what is new costs more
 REDIS_PATIENCE_S = 30.0
 OUR_PROCESS = 511  # the client's own place among the counts
 
@@ -43,7 +45,8 @@ class Sent:
 class Backlog:
     """Sends jobs to one fleet."""
 
-    def __init__(self, settings: Settings, counts: Counts) -> None:
+    def __init__(self, settings: Settings, counts: Counts, folder: Path | None) -> None:
+        """`folder` is where storage lies if it is one: a backlog is written straight into it."""
         services = open_services(settings)
         # Patient, as Redis may be as busy as it can be: an answer that comes late is what is to be measured.
         services.live.client.connection_pool.connection_kwargs |= {"socket_timeout": REDIS_PATIENCE_S}
@@ -51,6 +54,7 @@ class Backlog:
         counted: Any = CountingStorage(self.storage, counts, OUR_PROCESS)
         self.jobs.storage = counted
         self._picture = to_png(Image.new("RGB", (IMAGE_SIZE, IMAGE_SIZE)))
+        self._folder = folder
         self._source = self._ready_tail()
 
     def workers(self) -> int:
@@ -64,18 +68,24 @@ class Backlog:
     def send(self, kind: JobKind, count: int, sleeps_s: float = LONG_S) -> list[Sent]:
         """Accept and announce so many jobs, many at a time."""
         with ThreadPoolExecutor(SENDERS) as pool:
-            return list(pool.map(lambda n: self.send_one(kind, sleeps_s, nudges=n < MOST_NUDGES), range(count)))
+            return list(pool.map(lambda _: self.send_one(kind, sleeps_s), range(count)))
 
-    def send_one(self, kind: JobKind, sleeps_s: float, *, nudges: bool = True) -> Sent:
-        """Accept and announce one job."""
-        spec = self._spec(kind, sleeping_job_id(sleeps_s))
-        at = time.time()
+    def send_one(self, kind: JobKind, sleeps_s: float) -> Sent:
+        """Accept and announce one job, as the API does: for an edit it looks at the tail first."""
+        spec, at = self._spec(kind, sleeping_job_id(sleeps_s)), time.time()
+        tail_end = self.jobs.ready_tails.end(spec.tail_id)[1] if kind == "edit" else None
+        if tail_end and tail_end.tail_key:
+            spec = spec.model_copy(update={"tail_keys": (tail_end.tail_key,)})
         self.jobs.accept(spec, dict.fromkeys(spec.input_keys, self._picture), shared_id=False)
-        if nudges:
-            self.jobs.announce(spec)
-        else:
-            self.live.records.begin(spec, JobStatus.QUEUED)
+        self.jobs.announce(spec, tail_end=tail_end)
         return Sent(spec.id, at)
+
+    def fill(self, count: int) -> None:
+        """Let so many personalizations wait that came one after the other until some minutes ago."""
+        latest = utc_now() - STANDING
+        ages = (STANDING * (count - n) / count for n in range(count))
+        specs = (self._spec("personalize", sleeping_job_id(LONG_S), accepted_at=latest - age) for age in ages)
+        fill(self.jobs, specs, self._picture, self._folder)
 
     def has_ended(self, job_id: str) -> bool:
         """Tell whether a job has ended."""
@@ -85,7 +95,7 @@ class Backlog:
         """Return the seconds from before a job's acceptance to its first claim."""
         return claims_of(self.storage, sent.id)[0].at - sent.at
 
-    def _spec(self, kind: JobKind, job_id: str) -> JobSpec:
+    def _spec(self, kind: JobKind, job_id: str, accepted_at: datetime | None = None) -> JobSpec:
         now = utc_now()
         if kind == "edit":
             chosen: dict[str, Any] = {"edit": EditParams(), "tail_id": self._source.tail_id}
@@ -95,7 +105,7 @@ class Backlog:
         return JobSpec(
             id=job_id,
             kind=kind,
-            created_at=now,
+            created_at=accepted_at or now,
             deadline_at=now + timedelta(days=1),
             model="critters",
             model_hash=MODEL_HASH,

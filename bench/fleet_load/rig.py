@@ -58,7 +58,7 @@ class Rig:
         redis_server.flush()
         self._client = redis.Redis.from_url(redis_server.direct_url)
         settings = {name.removeprefix("TAILOR_").lower(): value for name, value in self._environment.items()}
-        self.backlog = Backlog(Settings.model_validate(settings), self._counts)
+        self.backlog = Backlog(Settings.model_validate(settings), self._counts, None if store else data / "storage")
 
     @contextmanager
     def workers(self, count: int, first: int = 0) -> Iterator[None]:

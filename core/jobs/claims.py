@@ -87,7 +87,8 @@ class Claims:
     def _claim(self, job_id: str, line: str, token: str, *, is_first: bool) -> Attempt | None:
         """Claim the next attempt at a job; a first one needs no look at what was before."""
         try:
-            spec = self.store.spec(job_id)
+            told = self.store.live.lines.told(job_id) if is_first else None
+            spec = JobSpec.model_validate_json(told) if told else self.store.spec(job_id)
         except (NotFoundError, GoneError):
             self.store.forget(job_id)
             return None

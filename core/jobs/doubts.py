@@ -1,12 +1,15 @@
-"""Jobs under which a lost worker may still write something after their end; they are swept once more, later."""
+"""Jobs of which something may still be written after their end; they are swept once more, later."""
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 from core.jobs import keys
 from core.jobs.ids import is_job_id
 from core.jobs.store import JobStore
 from core.jobs.sweep import sweep
 from core.pace import Pace
+from core.storage.base import ObjectMissingError
 
 EVERY_S = 60
 AFTER_S = 900  # longer than a process is likely to stand still and then go on
@@ -30,4 +33,10 @@ class Doubts:
                 continue
             if end := self._store.end(job_id):
                 sweep(self._store.storage, job_id, end)
+                if end.deleted:
+                    self._remove_entries(info.key)
                 self._store.storage.delete(info.key)
+
+    def _remove_entries(self, key: str) -> None:
+        with suppress(ObjectMissingError):  # another leader was faster
+            self._store.lists.remove(self._store.storage.get(key).decode().split())

@@ -68,6 +68,7 @@ class JobSpec(Record):
     personalize: PersonalizeParams | None = None
     edit: EditParams | None = None
     tails: tuple[TailUse, ...] = Field((), description="an edit's, when it has several; the first is that of tail_id")
+    tail_keys: tuple[str, ...] = Field((), description="of an edit whose tails were ready: where their files lie")
     sweep: Sweep | None = Field(None, description="of an edit: one picture for each combination of these values")
     tail_usage: EditParams | None = Field(
         None, description="how a personalization's tail is used unless an edit differs"

@@ -22,6 +22,7 @@ from core.jobs.keeping.expiry import expiring_key
 from core.jobs.keeping.usage import Usage
 from core.jobs.lists.lists import JobLists
 from core.jobs.nudges import Nudges
+from core.jobs.reading.ready_tails import ReadyTails
 from core.jobs.reading.states import States, quietly
 from core.jobs.records import (
     DEFAULT_OWNER,
@@ -60,6 +61,7 @@ class JobStore:
         self.deletion = Deletion(self)
         self.usage = Usage(self)
         self.states = States(self)
+        self.ready_tails = ReadyTails(self)
         self._owed: dict[str, JobSpec] = {}  # by id: jobs of which Redis has not heard something, as it was away
         self._cached_spec = lru_cache(maxsize=4096)(self._read_spec)  # a spec never changes
 
@@ -281,7 +283,7 @@ class JobStore:
         if not end.deleted:
             if expiring := expiring_key(spec, end):
                 self.storage.put(expiring, b"")
-            self.lists.note_end(spec, end)
+            self.lists.note_end(spec, end, lambda: quietly(lambda: self.live.records.is_there(spec.id), False))
         self.storage.delete(keys.open_marker(spec.id, spec.created_at))
         with suppress(RedisError):  # somebody does it all again then
             self.live.open_jobs.closed(spec.id)

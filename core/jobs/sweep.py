@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import structlog
@@ -32,9 +32,9 @@ def sweep(storage: Storage, job_id: str, end: JobEnd) -> list[ObjectInfo]:
     return going
 
 
-def doubt(storage: Storage, job_id: str) -> None:
-    """Note that a lost attempt may write under a job after its end: it is swept once more, later (`Doubts`)."""
-    storage.put(keys.doubt(job_id), b"")
+def doubt(storage: Storage, job_id: str, places: Iterable[str] = ()) -> None:
+    """Note that somebody may write under a job, or at its `places` in lists, after its end: `Doubts` looks later."""
+    storage.put(keys.doubt(job_id), "\n".join(places).encode())
 
 
 @contextmanager

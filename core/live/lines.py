@@ -37,6 +37,10 @@ class Lines:
         keys = [*ways, names.record_key(job_id), names.lease_key(job_id), names.LEASES]
         return int(self._scripts.run("claim", keys, job_id, token, self._lease_ms))
 
+    def told(self, job_id: str) -> str | None:
+        """Return the spec of a job that was just claimed, as JSON, if it is here; whoever asks takes it away."""
+        return cast("str | None", self._client.getdel(names.told_key(job_id)))
+
     def enqueue(self, spec: JobSpec, line: str, *, token: str = "", attempt: int = 0) -> bool:
         """Put a job into a line as queued, unless another attempt holds its lease or it has ended.
 

@@ -103,6 +103,16 @@ def other_waiting_keys(spec: JobSpec) -> list[str]:
     return [waiting_key(tail_id) for tail_id in spec.tail_ids[1:]]
 
 
+def ready_key(tail_id: str) -> str:
+    """Return the key whose value is a token for as long as processes may remember a tail as ready."""
+    return f"{TAG}:ready:{tail_id}"
+
+
+def told_key(job_id: str) -> str:
+    """Return the key whose value is the spec of a queued job that is soon to be claimed, as storage has it."""
+    return f"{TAG}:told:{job_id}"
+
+
 def waiting_key(tail_id: str) -> str:
     """Return the set of edits that wait for a tail."""
     return f"{TAG}:waiting:{tail_id}"

@@ -6,6 +6,7 @@ from typing import cast
 
 import redis
 
+from core.jobs.ids import tail_of
 from core.live import names
 
 
@@ -59,6 +60,7 @@ class OpenJobs:
         owner = cast("str | None", self._client.hget(names.record_key(job_id), "owner"))
         with self._client.pipeline() as pipe:
             pipe.delete(names.record_key(job_id), names.events_key(job_id), names.lease_key(job_id))
+            pipe.delete(names.told_key(job_id), names.ready_key(tail_of(job_id)))
             owners = [names.open_key(owner)] if owner else []
             for sorted_set in (names.OPEN_JOBS, names.DEADLINES, names.LEASES, names.CLOSING, *owners):
                 pipe.zrem(sorted_set, job_id)

@@ -14,6 +14,8 @@ from core.jobs.records import JobSpec, JobStatus, LiveRecord, PreviewRecord
 from core.live import names
 from core.live.scripts import Scripts
 
+TOLD = 64  # jobs of a line whose specs are here, too, so that whoever claims them need not ask storage
+TOLD_S = 60  # and for so long
 KEEP_S = 300  # how long an ended job's record and events stay; storage keeps the rest
 
 
@@ -38,13 +40,14 @@ class Records:
             names.LINES_IN_USE,
             names.LEASES,
             names.open_key(spec.owner),
+            names.told_key(spec.id),
             *names.other_waiting_keys(spec),
         ]
         created, deadline = spec.created_at.timestamp(), int(spec.deadline_at.timestamp() * 1000)
         told = (status, spec.kind, spec.owner, attempt, created, deadline)
         line = names.in_use(spec.kind, spec.model_hash)
-        work = work_of(spec).told()
-        self._scripts.run("begin", keys, spec.id, names.changed_channel(spec.id), *told, line, self._lease_ms, work)
+        more = (line, self._lease_ms, work_of(spec).told(), spec.model_dump_json(), TOLD, TOLD_S)
+        self._scripts.run("begin", keys, spec.id, names.changed_channel(spec.id), *told, *more)
 
     def known(self, job_ids: list[str]) -> list[bool]:
         """Return for each job whether it has a record; one question if all of them have."""
@@ -55,6 +58,10 @@ class Records:
             for key in keys:
                 pipe.exists(key)
             return [bool(found) for found in pipe.execute()]
+
+    def is_there(self, job_id: str) -> bool:
+        """Tell whether a job's record is there as it was begun: deletion takes it, and an end makes no whole one."""
+        return bool(self._client.hexists(names.record_key(job_id), "kind"))
 
     def works(self, job_ids: list[str]) -> list[Work | None]:
         """Return how much each of these jobs asks for, as far as it is known here."""

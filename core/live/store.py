@@ -11,6 +11,7 @@ from core.live.open_jobs import OpenJobs
 from core.live.records import Records
 from core.live.scripts import Scripts
 from core.live.stored import StoredBytes
+from core.live.tails import ReadyTokens
 from core.live.watch import Watches
 from core.live.workers import Workers
 
@@ -33,6 +34,7 @@ class LiveStore:
         self.workers = Workers(client, scripts)
         self.deliveries = DueDeliveries(client, scripts)
         self.stored = StoredBytes(client, scripts)
+        self.ready_tokens = ReadyTokens(client)
 
     def time_s(self) -> float:
         """Return Redis' time, in seconds since 1970."""

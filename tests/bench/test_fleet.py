@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.fleet_load.counting import CountingStorage, Counts
+from bench.fleet_load.filling import fill
 from bench.fleet_load.sleeping import SleepingEngine, seconds_of, sleeping_job_id
-from core.jobs.ids import is_job_id
+from core.jobs import keys
+from core.jobs.ids import is_job_id, new_job_id
+from core.jobs.records import JobSpec
 from core.storage import open_storage
+from tests.support.job_life import LONG_LEASE_S, Life
+from tests.support.redis_server import redis_server
 from worker.engine import HandedBackError, JobCanceledError
 
 
@@ -55,3 +62,57 @@ def test_requests_of_all_processes_are_counted(tmp_path: Path) -> None:
     there.url("a/b", expires_s=10, filename="b", content_type="text/plain")
 
     assert counts.total() == 3
+
+
+@pytest.fixture
+def lives(tmp_path: Path) -> Iterator[tuple[Life, Life]]:
+    """Give two fleets that know nothing of each other."""
+    with redis_server() as one, redis_server() as other:
+        yield (
+            Life(tmp_path / "one", one.url, lease_s=LONG_LEASE_S),
+            Life(tmp_path / "other", other.url, lease_s=LONG_LEASE_S),
+        )
+
+
+def specs_of_a_backlog(life: Life, count: int) -> list[JobSpec]:
+    ids = [new_job_id() for _ in range(count)]
+    owners = ["alice", "bob"]
+    return [
+        life.personalization(id=job_id, picture_key=keys.picture(job_id, "5ad0" * 16), owner=owners[n % 2])
+        for n, job_id in enumerate(ids)
+    ]
+
+
+def all_of_redis(life: Life) -> dict[str, Any]:
+    """Return every key with its value, without the times of events and what messages have of their own."""
+    client: Any = life.live.client
+    read = {
+        "string": client.get,
+        "hash": client.hgetall,
+        "set": client.smembers,
+        "zset": lambda key: client.zrange(key, 0, -1, withscores=True),
+        "list": client.llen,
+        "stream": lambda key: [fields for _, fields in client.xrange(key)],
+    }
+    return {key: read[client.type(key)](key) for key in client.scan_iter()}
+
+
+def all_of_storage(life: Life) -> dict[str, bytes]:
+    return {info.key: life.storage.get(info.key) for info in life.storage.list("")}
+
+
+@pytest.mark.parametrize("straight", [True, False], ids=["into the folder", "through the storage"])
+def test_jobs_that_are_filled_in_are_as_if_each_had_been_accepted(lives: tuple[Life, Life], straight: bool) -> None:
+    accepted, filled = lives
+    specs, picture = specs_of_a_backlog(accepted, 70), b"a picture"
+    for spec in specs:
+        accepted.store.accept(spec, dict.fromkeys(spec.input_keys, picture), shared_id=False)
+        accepted.store.announce(spec)
+
+    fill(filled.store, specs, picture, filled.folder if straight else None)
+
+    assert all_of_storage(filled) == all_of_storage(accepted)
+    assert all_of_redis(filled) == all_of_redis(accepted)
+    attempt = filled.claims().take("personalize")
+    assert attempt is not None
+    assert attempt.spec == specs[0]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any, Protocol
 
 import structlog
@@ -33,7 +35,7 @@ from core.models.fit import Fit
 from core.models.parameters import EditParams, PersonalizeParams
 from core.models.sweeps import CELLS_AT_ONCE
 from core.models.tail_file import FORMAT_VERSION, TailMetadata
-from core.storage.base import Storage
+from core.storage.base import ObjectMissingError, Storage
 from worker.serving.grid import labelled_grid
 from worker.serving.receipts import receipt
 
@@ -137,7 +139,7 @@ class EditWork:
         spec = self.attempt.spec
         if spec.edit is None:
             raise InvalidInputError("edit", f"{spec.id} has no parameters")
-        tails = [self._tail(tail_id) for tail_id in spec.tail_ids]
+        tails = [self._tail(*each) for each in zip_longest(spec.tail_ids, spec.tail_keys)]
         self._sha256 = tuple(sha256_of(tail.tail) for tail in tails)
         source = self._source() if spec.edit.strength is not None else None
         cells = spec.sweep.cells() if spec.sweep else [{}]
@@ -159,10 +161,10 @@ class EditWork:
             latent_shape=self.backbone.latent_shape_of(params.width, params.height),
             seed=cell.get("seed", spec.seed),
             source_tail=first.source_tail,
-            source_prompts=self._tail_spec(spec.tail_id).source_prompts,
+            source_prompts=self._source_prompts(spec.tail_id, first),
             source=source,
             others=[
-                hiper.OtherTail(tail.tail, scale, tail.source_tail, self._tail_spec(use.id).source_prompts)
+                hiper.OtherTail(tail.tail, scale, tail.source_tail, self._source_prompts(use.id, tail))
                 for tail, scale, use in zip(others, scales[1:], spec.tails[1:], strict=True)
             ],
         )
@@ -185,7 +187,11 @@ class EditWork:
         self._storage.put(key, data, "image/png")
         return len(data)
 
-    def _tail(self, tail_id: str) -> TailTensors:
+    def _tail(self, tail_id: str, key: str | None) -> TailTensors:
+        """Return a tail; its file, if the edit says where it lies, is all that must be there, as deletion takes it."""
+        if key:
+            with suppress(ObjectMissingError):
+                return load_tail(self._storage.get(key), width=self.backbone.width)
         _, end = self.claims.store.tail_end(tail_id)
         if end is None or end.tail_key is None:
             raise InvalidInputError("tail_id", f"{tail_id} has no tail")
@@ -195,6 +201,10 @@ class EditWork:
         """Return the picture that sampling starts from: the edit's own, else the first of its tail."""
         spec = self.attempt.spec
         return _picture(self._storage, (spec if spec.picture_key else self._tail_spec(spec.tail_id)).pictures[0])
+
+    def _source_prompts(self, tail_id: str, tail: TailTensors) -> Sequence[str]:
+        """Return the prompts that a tail was learned with, if its file does not say where it began."""
+        return () if tail.source_tail is not None else self._tail_spec(tail_id).source_prompts
 
     def _tail_spec(self, tail_id: str) -> JobSpec:
         return self.claims.store.spec(job_of(tail_id))

@@ -15,8 +15,8 @@ from core.jobs.ids import job_of
 from core.jobs.keeping.expiry import expiring_key
 from core.jobs.lists import entries
 from core.jobs.lists.entries import Entry
-from core.jobs.records import JobEnd, JobStatus
-from core.jobs.sweep import sweep
+from core.jobs.records import JobEnd, JobSpec, JobStatus
+from core.jobs.sweep import doubt, sweep
 
 if TYPE_CHECKING:
     from core.jobs.store import JobStore
@@ -81,12 +81,23 @@ class Deletion:
             tombstone = self._tombstone(job_id, owner=spec.owner, expired=expired)
             store.storage.put(keys.end(job_id), tombstone.model_dump_json().encode(), "application/json")
             store.usage.deleted(spec, end)
-        store.lists.remove(spec)
+        self._have_it_forgotten(spec)
+        store.lists.remove(entries.places(spec))
         deleted = self._sweep(job_id)
         if end and (expiring := expiring_key(spec, end)):  # last: who is cut off here is followed by the expiry
             store.storage.delete(expiring)
         store.forget_spec()
         return deleted
+
+    def _have_it_forgotten(self, spec: JobSpec) -> None:
+        """Take a job out of Redis before its entries go: who has just ended it sees so that it must take its own back.
+
+        While Redis is away nobody sees it, and what comes too late is removed later.
+        """
+        try:
+            self._store.forget(spec.id)
+        except RedisError:
+            doubt(self._store.storage, spec.id, entries.places(spec))
 
     def _tombstone(self, job_id: str, **more: Any) -> JobEnd:
         return JobEnd(job_id=job_id, status=JobStatus.CANCELED, ended_at=self._store.clock.now(), deleted=True, **more)

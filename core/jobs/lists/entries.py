@@ -43,6 +43,11 @@ def stem(spec: JobSpec) -> str:
     return f"{HOURS_END - hours:06}/{MS_END - created_ms:013}-{spec.id.removeprefix('job_')}"
 
 
+def places(spec: JobSpec) -> list[str]:
+    """Return the prefixes of a job's entries, one in each of its lists."""
+    return [f"{prefix}{stem(spec)}." for prefix in lists_of(spec)]
+
+
 def is_stem(text: str) -> bool:
     """Tell whether the text has the form of a place in a list."""
     return _STEM.fullmatch(text) is not None
@@ -55,10 +60,10 @@ def accepted_keys(spec: JobSpec) -> list[str]:
     return [f"{prefix}{stem(spec)}.accepted{marks}{size}" for prefix in lists_of(spec)]
 
 
-def ended_keys(spec: JobSpec, end: JobEnd) -> list[str]:
-    """Return the keys that say how a job ended, and how many bytes came of it."""
+def ended_key(spec: JobSpec, end: JobEnd) -> str:
+    """Return the key that says how a job ended, and how many bytes came of it; only the list of its kind has one."""
     size = f"-{_OUT}{end.output_bytes}" if end.output_bytes else ""
-    return [f"{prefix}{stem(spec)}.ended-{end.status}{size}" for prefix in lists_of(spec)]
+    return f"{of_kind(spec.owner, spec.kind)}{stem(spec)}.ended-{end.status}{size}"
 
 
 def relabeled_keys(spec: JobSpec) -> list[str]:
@@ -96,7 +101,7 @@ class Entry:
 
     @property
     def status(self) -> JobStatus | None:
-        """How the job ended, or None while its end was not noted."""
+        """How the job ended, or None while its end was not noted; a tail's list does not have it."""
         return next((JobStatus(fact.split("-")[1]) for fact in self.facts if fact.startswith("ended-")), None)
 
     @property

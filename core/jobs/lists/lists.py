@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from heapq import merge
@@ -47,25 +47,27 @@ class JobLists:
         with self.entering(spec):
             pass
 
-    def note_end(self, spec: JobSpec, end: JobEnd) -> None:
-        """Write how a job ended; nothing stays of a job that was deleted meanwhile."""
-        self._note(spec, entries.ended_keys(spec, end))
+    def note_end(self, spec: JobSpec, end: JobEnd, is_there: Callable[[], bool] = lambda: False) -> None:
+        """Write how a job ended; nothing stays of a job that was deleted meanwhile.
+
+        Storage is not asked if somebody else can vouch for it, after the entry was written, that the job `is_there`.
+        """
+        self._note(spec, [entries.ended_key(spec, end)], is_there)
 
     def note_labels(self, spec: JobSpec) -> None:
         """Write that a tail has new labels; nothing stays of one that was deleted meanwhile."""
         self._note(spec, entries.relabeled_keys(spec))
 
-    def _note(self, spec: JobSpec, keys: list[str]) -> None:
+    def _note(self, spec: JobSpec, keys: list[str], is_there: Callable[[], bool] = lambda: False) -> None:
         for key in keys:
             self._store.storage.put(key, b"")
-        end = self._store.end(spec.id)
+        end = None if is_there() else self._store.end(spec.id)
         if end and end.deleted:
             self._delete(keys)
 
-    def remove(self, spec: JobSpec) -> None:
-        """Remove all entries of a job."""
-        for prefix in entries.lists_of(spec):
-            place = f"{prefix}{entries.stem(spec)}."
+    def remove(self, places: Iterable[str]) -> None:
+        """Remove all entries of a job, by their `entries.places`."""
+        for place in places:
             self._delete([info.key for info in self._store.storage.scan(place)])
 
     def discard(self, entry: Entry) -> None:

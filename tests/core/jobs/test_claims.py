@@ -10,7 +10,7 @@ from core.errors import StorageUnavailableError
 from core.jobs import keys
 from core.jobs.attempts import Attempt, read_attempts
 from core.jobs.records import JobSpec, JobStatus
-from core.live.names import ALONE, again, line_key, record_key
+from core.live.names import ALONE, again, line_key, record_key, told_key
 from core.models.parameters import PersonalizeParams
 from tests.support.flaky_storage import FlakyStorage
 from tests.support.job_life import MODEL_HASH, Life
@@ -310,7 +310,9 @@ def test_a_checkpoint_that_is_replaced_while_it_is_looked_for_is_found_in_its_ne
 def test_a_job_written_by_a_newer_version_is_left_in_its_line_for_a_newer_worker(life: Life) -> None:
     unreadable = life.accept(life.personalization())
     key = f"jobs/{unreadable.id}/job.json"
-    life.storage.put(key, life.storage.get(key).replace(b'"recipe"', b'"cookbook"'))
+    written = life.storage.get(key).replace(b'"recipe"', b'"cookbook"')
+    life.storage.put(key, written)
+    life.live.client.set(told_key(unreadable.id), written)
     good = life.accept(life.personalization())
 
     attempt = life.process().claims().take("personalize")

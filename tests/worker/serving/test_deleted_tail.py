@@ -14,7 +14,7 @@ from core.config import Settings
 from core.diffusion.backbone import Backbone
 from core.diffusion.files import save_tensors, sha256_of
 from core.errors import GoneError
-from core.jobs.records import JobStatus
+from core.jobs.records import JobSpec, JobStatus
 from core.models.parameters import EditParams
 from tests.support.checkpoints import tiny_float64_backbone
 from tests.support.job_life import LONG_LEASE_S, MODEL_HASH, Life
@@ -49,16 +49,40 @@ def worker(life: Life, engine: Engine, backbone: Backbone) -> Runner:
     return Runner(settings, life.claims("w1"), engine, models, seat=NoSeat())
 
 
-def test_an_edit_whose_tail_is_deleted_between_its_last_step_and_its_end_succeeds(
-    life: Life, engine: Engine, exact: Backbone, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def learned(life: Life, backbone: Backbone) -> tuple[JobSpec, str, torch.Tensor]:
+    """Return a personalization that has ended well, its tail's key, and the tail."""
     source = life.accept(life.personalization(prompt="the dog"))
     attempt = life.claims().take("personalize")
     assert attempt is not None
-    tail = torch.randn(POSITIONS, exact.width, generator=torch.Generator().manual_seed(1))
+    tail = torch.randn(POSITIONS, backbone.width, generator=torch.Generator().manual_seed(1))
     success = life.success(attempt)
-    life.storage.put(str(success.tail_key), save_tensors({"tail": tail}))
+    assert success.tail_key is not None
+    life.storage.put(success.tail_key, save_tensors({"tail": tail}))
     life.store.finish(source, success)
+    return source, success.tail_key, tail
+
+
+@pytest.mark.parametrize("knows_its_tail", [True, False])
+def test_an_edit_whose_tail_is_deleted_before_it_begins_fails_as_it_is_gone(
+    life: Life, engine: Engine, exact: Backbone, knows_its_tail: bool
+) -> None:
+    source, key, _ = learned(life, exact)
+    keys = {"tail_keys": (key,)} if knows_its_tail else {}
+    edit = life.accept(life.edit(source, edit=EditParams(num_inference_steps=2), **keys))
+
+    life.process().store.deletion.tail(source.tail_id)
+    worker(life, engine, exact).work("edit")
+
+    state = life.store.state(edit.id)
+    assert state.end is not None
+    assert state.end.error is not None
+    assert (state.status, state.end.error.type) == (JobStatus.FAILED, "gone")
+
+
+def test_an_edit_whose_tail_is_deleted_between_its_last_step_and_its_end_succeeds(
+    life: Life, engine: Engine, exact: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, _, tail = learned(life, exact)
     edit = life.accept(life.edit(source, prompt="a dog", edit=EditParams(num_inference_steps=2, num_images=2)))
     last_step_done, deleted = threading.Event(), threading.Event()
     keep = EditWork.keep
