@@ -46,8 +46,8 @@ class Studio:
 
     def __init__(self, backbone: Backbone, *, quiet: bool = False, threads: int | None = None) -> None:
         self.backbone = backbone
-        self._quiet = quiet
-        self._threads = threads or torch.get_num_threads()
+        self.quiet = quiet
+        self.threads = threads or torch.get_num_threads()
 
     def tails(
         self,
@@ -66,12 +66,12 @@ class Studio:
             snapshots(self._learn(sources, seed, params), steps, into)
             for sources, seed, into in zip(subjects, seeds, kept, strict=True)
         )
-        self._run("personalize", jobs, len(subjects))
+        self.run("personalize", jobs, len(subjects))
         return kept
 
     def pictures(self, wishes: Sequence[Wish], params: EditParams) -> NDArray[np.uint8]:
         """Make the edits; (N, H, W, 3). `params.tail_scale` scales the tails that are given."""
-        made = self._run("edit", (self._edit(wish, params) for wish in wishes), len(wishes))
+        made = self.run("edit", (self._edit(wish, params) for wish in wishes), len(wishes))
         return to_bytes(torch.stack([pictures[0] for pictures in made]))
 
     def _learn(self, sources: Sequence[Source], seed: int, params: PersonalizeParams) -> Routine[Tensor]:
@@ -92,11 +92,11 @@ class Studio:
             source_prompts=wish.source_prompts,
         )
 
-    def _run(self, kind: Kind, jobs: Iterable[Routine[T]], count: int) -> list[T]:
-        """Run the jobs in their order, so many at once, and return what they return."""
+    def run(self, kind: Kind, jobs: Iterable[Routine[T]], count: int) -> list[T]:
+        """Run the jobs in their order, sixteen at once, and return what they return."""
         results = []
         waiting = iter(jobs)
-        with running_engine(self._threads) as engine, tqdm(total=count, desc=kind, disable=self._quiet) as bar:
+        with running_engine(self.threads) as engine, tqdm(total=count, desc=kind, disable=self.quiet) as bar:
             tickets = [self._submit(engine, kind, job) for job in islice(waiting, AT_ONCE)]
             while tickets:
                 results.append(tickets.pop(0).result())

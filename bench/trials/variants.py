@@ -25,7 +25,7 @@ def read_variant(line: str, known: dict[str, Recipe]) -> Variant:
     name, *changes = line.split()
     if name not in known:
         raise SystemExit(f"there is no recipe {name!r}; there are: {', '.join(known)}")
-    pairs = {field: _value(text) for field, _, text in (change.partition("=") for change in changes)}
+    pairs = {field: value_of(text) for field, _, text in (change.partition("=") for change in changes)}
     pictures = pairs.pop("pictures", 1)
     if not isinstance(pictures, int) or not 1 <= pictures <= MOST_PICTURES:
         raise SystemExit(f"{line!r}: pictures are 1 to {MOST_PICTURES}")
@@ -40,7 +40,8 @@ def _of(params: type[Params], pairs: dict[str, object]) -> dict[str, object]:
     return {field: value for field, value in pairs.items() if field in params.model_fields}
 
 
-def _value(text: str) -> object:
+def value_of(text: str) -> object:
+    """Return what a setting says: a number, true or false, or the text itself."""
     try:
         return json.loads(text)
     except json.JSONDecodeError:

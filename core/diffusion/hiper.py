@@ -172,9 +172,27 @@ def edit(
     target: Conditioning = yield EncodePrompt(prompt)
     subjects = (OtherTail(tail, params.tail_scale, source_tail, source_prompts), *others)
     conditioning = yield from _with_subjects(target, subjects, params.tail_mode)
+    return (
+        yield from sample(
+            conditioning, params=params, schedule=schedule, latent_shape=latent_shape, seed=seed, source=source
+        )
+    )
+
+
+def sample(
+    conditioning: Conditioning,
+    *,
+    params: EditParams,
+    schedule: Schedule,
+    latent_shape: tuple[int, int, int],
+    seed: int,
+    source: Tensor | None = None,
+) -> Routine[list[Tensor]]:
+    """Sample pictures (3, H, W) in -1..1 of a conditioning as it is; `edit` has what the rest means."""
     negative: Conditioning = yield EncodePrompt(params.negative_prompt)
     sampler = make_sampler(params.sampler, schedule, params.num_inference_steps, params.strength)
-    latents = [_noise(latent_shape, seed + i, tail.dtype) for i in range(params.num_images)]
+    dtype = conditioning.sequence.dtype
+    latents = [_noise(latent_shape, seed + i, dtype) for i in range(params.num_images)]
     if params.strength is not None and source is not None:
         mean, _ = yield EncodeImage(source)
         latents = [schedule.add_noise(mean, noise, sampler.timesteps[0]) for noise in latents]

@@ -1,0 +1,204 @@
+"""The contest: lines, times, what is taken up again, and the table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench.rivals.contest import Plan, compete, shots_of
+from bench.rivals.inversion import TextualInversion
+from bench.rivals.lines import METHODS, Entry, field_lines, read_entry
+from bench.rivals.method import Ask, Shots, Stage, Subject
+from bench.rivals.plain import Plain
+from bench.rivals.table import of_bytes, plot, results, show_results
+from bench.rivals.timing import Timer, Timing, hours
+from bench.trials.cases import Case, cases
+from bench.trials.keep import Keep
+from bench.trials.scoring import Scorer
+from bench.trials.studio import CRITTERS, Studio
+from bench.trials.trial import GROUNDS, Row, Trial
+from core.diffusion.backbone import load_backbone
+from core.models.recipes import FAST, recipes_for
+from pretrain.judging.judge import new_judge
+from tests.bench.rivals.support import open_stage, shots
+
+RECIPES = recipes_for(CRITTERS)
+CLOCK = [0.0]
+LEARNED: list[int] = []
+
+
+@dataclass(frozen=True)
+class Counted(Plain):
+    """Counts its steps on a clock of its own: two seconds to begin with, half a second a step."""
+
+    steps: int = 100
+
+    lengths = ("steps",)
+    shares_calls = False
+
+    def learn(self, _stage: Stage, shots: Shots, seed: int) -> Subject:
+        CLOCK[0] += 2 + self.steps / 2
+        LEARNED.append(seed)
+        return Subject(shots, {"word": torch.zeros(10)})
+
+
+@pytest.fixture(scope="module")
+def studio() -> Studio:
+    return Studio(load_backbone(str(CRITTERS), name="bench"), quiet=True, threads=1)
+
+
+def trial_of(studio: Studio, found: Sequence[Case], judge: str, folder: Path | None) -> Trial:
+    torch.manual_seed(0)
+    return Trial(studio, Scorer(new_judge(judge).eval()), found, 1, judge, Keep(folder))
+
+
+def test_a_line_names_a_method_with_changes_its_pictures_and_whose_seconds_it_takes() -> None:
+    entry = read_entry("inversion steps=7 learning_rate=0.1 pictures=4 seconds=fast", RECIPES)
+    assert entry.method == TextualInversion(steps=7, learning_rate=0.1)
+    assert (entry.pictures, entry.seconds) == (4, "fast")
+    assert read_entry("fast steps=3 tail_scale=1.5", RECIPES).method.steps_in_all == 3
+    for line, why in {
+        "slow": "no method 'slow'",
+        "inversion step=3": "sets what inversion has not: step",
+        "imagic pictures=4": "learns from 1 picture at most",
+        "plain seconds=fast": "no steps that could be fewer",
+        "inversion pictures=17": "pictures are 1 to 16",
+    }.items():
+        with pytest.raises(SystemExit, match=why):
+            read_entry(line, RECIPES)
+
+
+@pytest.mark.parametrize("world", GROUNDS)
+def test_the_whole_field_can_be_read(world: str) -> None:
+    entries = [read_entry(line, RECIPES) for line in field_lines(world)]
+    assert {type(entry.method) for entry in entries} >= set(METHODS.values())
+    assert {"fast", "paper", "paper seconds=fast", "fast pictures=4"} <= {entry.line for entry in entries}
+
+
+@pytest.mark.parametrize("world", GROUNDS)
+def test_an_individual_goes_by_a_word_of_its_captions(world: str) -> None:
+    ground = GROUNDS[world]
+    for case in ground.cases("development", 8):
+        mine = shots_of(ground, case, 2)
+        assert all(mine.noun in prompt.split() for prompt in mine.prompts)
+        assert all(mine.noun in ground.caption(target).split() for target in case.targets)
+
+
+def test_prompts_are_spread_over_the_styles() -> None:
+    case = cases("development", 1)[0]
+    assert Plan(6, 2, RECIPES).targets(case) == list(case.targets)
+    assert Plan(2, 1, RECIPES).targets(case) == [case.targets[0], case.targets[-1]]
+    assert len(Plan(3, 2, RECIPES).asked(case)) == 6
+
+
+def test_what_was_drawn_is_taken_up_and_another_judge_can_mark_it(studio: Studio, tmp_path: Path) -> None:
+    entries = [Entry("counted", Counted()), read_entry("words", RECIPES)]
+    plan = Plan(
+        2, 1, {"fast": FAST.model_copy(update={"edit": FAST.edit.model_copy(update={"num_inference_steps": 1})})}
+    )
+    found = cases("development", 3)
+    LEARNED.clear()
+
+    first = compete(trial_of(studio, found[:2], "a", tmp_path), entries=entries, plan=plan)
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.png")}
+    again = compete(trial_of(studio, found, "a", tmp_path), entries=entries, plan=plan)
+    other = compete(trial_of(studio, found, "b", tmp_path), entries=entries, plan=plan)
+
+    assert LEARNED == [0, 1000, 2000]  # each individual once, whoever was asked for beside it
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert [sorted(row.marks) for row in again] == [[0, 1, 2]] * 2
+    for row, more in zip(first, again, strict=True):
+        assert {number: more.marks[number] for number in row.marks} == row.marks
+    assert other[0].marks.keys() == again[0].marks.keys()
+    compete(
+        trial_of(studio, found[:1], "a", tmp_path),
+        entries=[Entry("counted", replace(Counted(), steps=5))],
+        plan=plan,
+    )
+    assert LEARNED[3:] == [0]  # other settings are other pictures
+
+
+def test_an_interrupted_save_leaves_nothing_that_would_be_taken_up(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = Plan(
+        1, 1, {"fast": FAST.model_copy(update={"edit": FAST.edit.model_copy(update={"num_inference_steps": 1})})}
+    )
+    trial, entries = trial_of(studio, cases("development", 1), "a", tmp_path), [Entry("plain", Plain())]
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", die)
+        with pytest.raises(KeyboardInterrupt):
+            compete(trial, entries=entries, plan=plan)
+    assert not list(tmp_path.rglob("*.png"))
+    assert len(compete(trial, entries=entries, plan=plan)[0].marks[0]) == 1
+
+
+@pytest.fixture
+def timer(tmp_path: Path) -> Timer:
+    stage = open_stage(tmp_path / "model")
+    mine = shots(stage)
+    clock = lambda: CLOCK[0]  # noqa: E731
+    return Timer(stage, {1: [mine, mine]}, Ask("a dog", 0), keep=Keep(tmp_path / "keep"), repeats=1, clock=clock)
+
+
+def test_seconds_of_many_steps_are_reckoned_from_few(timer: Timer) -> None:
+    timing = timer.timing(Entry("counted", Counted(steps=1000)))
+    assert timing.fixed == pytest.approx(2)
+    assert timing.seconds == pytest.approx(502)
+    assert timing.together == timing.seconds  # nobody shares its calls
+    assert (timing.steps, timing.bytes_kept) == (1000, 20)
+
+
+def test_a_method_is_cut_to_anothers_seconds(timer: Timer) -> None:
+    short = Entry("short", Counted(steps=16))
+    cut = timer.in_seconds_of(Entry("long", Counted(steps=1000)), short)
+    assert cut.method.steps_in_all == 16
+    assert timer.timing(cut).seconds == pytest.approx(timer.timing(short).seconds)
+
+
+def test_what_was_timed_is_kept(timer: Timer) -> None:
+    entry = Entry("counted", Counted())
+    first, spent = timer.timing(entry), CLOCK[0]
+    assert timer.timing(entry) == first
+    assert CLOCK[0] == spent
+
+
+def test_hours_are_those_of_all_pictures_and_of_learning_anew_for_each_prompt() -> None:
+    timing = Timing(seconds=20, fixed=0, together=10, picture=2, picture_of_many=1, steps=1, bytes_kept=0)
+    entries = [read_entry(line, RECIPES) for line in ("inversion", "imagic")]
+    assert hours(entries, [timing] * 2, individuals=36, asks=12, prompts=6) == pytest.approx(
+        36 * ((10 + 12) + (60 + 12)) / 3600
+    )
+    assert timing.per_minute == pytest.approx(60 / 14)
+
+
+def test_the_table_pairs_everybody_with_fast(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entries = [read_entry(line, RECIPES) for line in ("plain", "fast", "imagic", "inversion seconds=fast")]
+    timing = Timing(1.5, 0.1, 1, 0.5, 0.25, 30, 2560)
+    rows = [
+        Row(entry.line, None, {0: [_marks(1, value)], 1: [_marks(value, value)]})
+        for entry, value in zip(entries, (0, 1, 0, 1), strict=True)
+    ]
+    found = results(entries, [timing] * 4, rows)
+    assert [result.fast_leads["identity"].mean for result in found] == [50, 0, 50, 0]
+    assert [result.fast_leads["text"].mean for result in found] == [100, 0, 100, 0]
+    assert found[1].users_a_minute == 30
+    show_results(found, "title")
+    shown = capsys.readouterr().out
+    assert "2.6 kB" in shown
+    assert "1.5 a prompt" in shown
+    plot(found, tmp_path / "field")
+    assert {path.name for path in tmp_path.iterdir()} == {"field-seconds.png", "field-bytes.png"}
+    assert [of_bytes(count) for count in (12, 2560, 22_300_000)] == ["12 B", "2.6 kB", "22.3 MB"]
+
+
+def _marks(identity: float, text: float) -> dict[str, float]:
+    return {"identity": identity, "twin": identity, "text": text, "leak place": 0.0}
