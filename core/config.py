@@ -113,7 +113,9 @@ class Settings(LimitSettings):
     max_num_images: int = 8
     max_edits: int = Field(16, ge=0, description="of one POST /personalize")
     max_inline_bytes: int = Field(2 * 2**20, ge=0, description="of the pictures that one answer holds as base64")
-    max_steps: int = Field(5000, description="most optimizer steps of a personalization")
+    max_steps: int = Field(
+        5000, description="most optimizer steps of a personalization, also of one that leaves them to the recipe"
+    )
     max_sweep: int = Field(36, ge=1, description="pictures of one sweep")
     max_tails: int = Field(4, ge=1, le=16, description="of one edit")
     max_tail_bytes: int = Field(2**19, ge=1024, description="a tail's file that is sent; JSON takes 256 KiB at most")

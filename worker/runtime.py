@@ -97,6 +97,7 @@ class Runtime:
         return {
             "engine": asdict(stats) | {"mean_batch_size": stats.mean_batch_size},
             "models": self.served.hashes(),
+            "priors": self.served.priors(),
             "clock_skew_s": round(self.services.clock.skew_s, 1),
             "model_cache": asdict(self.cache.stats()),
             "storage": {name: asdict(stats) for name, stats in self.services.storage_meter.read().items()},

@@ -41,6 +41,11 @@ class ServedModels:
         with self._lock:
             return self._prior_positions.get(spec.model_hash, 0) == params.positions
 
+    def priors(self) -> dict[str, int]:
+        """Return by hash how many positions the tail prior of each served model has; 0: none."""
+        with self._lock:
+            return dict(self._prior_positions)
+
     def hashes(self) -> dict[str, str]:
         """Return the hash of each served model, by name."""
         with self._lock:

@@ -21,11 +21,13 @@ from core.errors import (
     WrongModelError,
 )
 from core.jobs.ids import is_tail_id, job_of
+from core.jobs.keeping.terms import check_not_expired
 from core.jobs.records import JobEnd, JobKind, JobSpec, JobStatus
 from core.limits import named_limit
 from core.models.exactness import check_exact
 from core.models.info import ModelInfo
 from core.models.parameters import EditParams, PersonalizeParams, Recipe
+from core.models.recipes import of_steps_at_most
 from core.models.sizes import check_size
 from core.services import Services
 
@@ -60,7 +62,7 @@ def _sent(fields: BaseModel, params: type[BaseModel]) -> dict[str, Any]:
 def personalize_params(services: Services, info: ModelInfo, fields: PersonalizeFields) -> PersonalizeParams:
     """Return the recipe's parameters with what was sent in their place, within all limits."""
     name = fields.recipe or info.default_recipe
-    recipe = _recipe(info, name).personalize
+    recipe = of_steps_at_most(_recipe(info, name), services.settings.max_steps).personalize
     params = PersonalizeParams.model_validate(recipe.model_dump() | _sent(fields, PersonalizeParams) | {"recipe": name})
     check_exact(wanted=params.exact, device=info.device)
     check_limit("steps", params.steps, named_limit(services.settings, "max_steps"))
@@ -162,6 +164,7 @@ def usable_tail(services: Services, owner: str, tail_id: str, field: str = "tail
         raise NotFoundError(f"{field}: there is no tail {tail_id}", field=field)
     try:
         spec, end = services.jobs.ready_tails.end(tail_id)
+        check_not_expired(spec, end, services.clock.now())
     except (NotFoundError, GoneError) as error:
         raise type(error)(f"{field}: {error.detail}", field=field) from error
     if end is None or end.status is JobStatus.SUCCEEDED:

@@ -20,6 +20,7 @@ from core.errors import InvalidInputError, PayloadTooLargeError
 JSON = "application/json"
 MULTIPART = "multipart/form-data"
 FORMS = (MULTIPART, "application/x-www-form-urlencoded")
+MOST_EXACT = 2**53  # from here on a float is no longer the only one with its value
 MAX_FORM_FIELDS = 50
 MAX_JSON_BESIDE_PICTURE = 256 * 1024  # json takes the interpreter for itself for as long as it parses
 
@@ -69,12 +70,18 @@ def _parse_json(data: bytes) -> dict[str, Any]:
         limit = MAX_JSON_BESIDE_PICTURE
         raise PayloadTooLargeError(f"the body is over the limit of {limit} bytes beside its picture", limit=limit)
     try:
-        value = json.loads(data, parse_constant=_no_constant)
+        value = json.loads(data, parse_constant=_no_constant, parse_float=json_number)
     except (ValueError, RecursionError) as error:
         raise MalformedRequestError(f"the body is not JSON: {error}") from None
     if not isinstance(value, dict):
         raise MalformedRequestError("the body is not a JSON object")
     return _put_back(value, taken) if taken else value
+
+
+def json_number(text: str) -> int | float:
+    """Return a number as JSON Schema has it: 8.0 is an integer, and JavaScript and Lua may write it so."""
+    value = float(text)
+    return int(value) if abs(value) < MOST_EXACT and value.is_integer() else value
 
 
 def _without_pictures(data: bytes, taken: dict[str, str]) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 
 from api.intake.checks import check_edit_prompts, check_limit, check_room, check_strength, edit_params, tail_model
 from api.intake.fields import NewEdit
-from api.intake.parsing import Body
+from api.intake.parsing import Body, json_number
 from core.errors import InvalidInputError
 from core.jobs.ids import new_job_id
 from core.jobs.keeping.terms import terms
@@ -40,7 +40,7 @@ def with_json_list(body: Body, name: str) -> Body:
 
 def _read(name: str, text: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, parse_float=json_number)
     except (ValueError, RecursionError) as error:
         raise InvalidInputError(name, f"{name} is not JSON: {error}") from None
 

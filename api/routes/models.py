@@ -13,14 +13,22 @@ from api.views.models import TokenCount
 from core.errors import InvalidInputError, ModelNotReadyError
 from core.limits import named_limit
 from core.models.info import ModelInfo
+from core.models.recipes import of_steps_at_most
 
 router = APIRouter(tags=["models"])
 
 
 @router.get("/models", dependencies=[Depends(may("read"))])
 def read_models(services: Use) -> list[ModelInfo]:
-    """Return the models that can be used now, the default one first, with their recipes."""
-    return services.registry.models()
+    """Return the models that can be used now, the default one first, with their recipes.
+
+    A recipe takes no more steps than `TAILOR_MAX_STEPS`.
+    """
+    most = services.settings.max_steps
+    return [
+        info.model_copy(update={"recipes": {name: of_steps_at_most(one, most) for name, one in info.recipes.items()}})
+        for info in services.registry.models()
+    ]
 
 
 @router.get("/models/{name}/tokens", dependencies=[Depends(may("read"))], responses=may_answer(ModelNotReadyError))

@@ -8,7 +8,7 @@ from core.jobs.keeping.deletion import Deleted
 
 
 class DeletionView(BaseModel):
-    """What was deleted; nothing of it is left. A repeated deletion finds nothing more."""
+    """What was deleted; nothing of it is left. A deletion that is sent again tells the same of that job or tail."""
 
     jobs: list[str] = Field(description="the jobs that went", examples=[["job_0123456789abcdef01234567"]])
     objects: int = Field(description="pictures, tails, checkpoints and records that went from storage")

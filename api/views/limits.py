@@ -34,7 +34,10 @@ class LimitView(BaseModel):
     setting: str | None = Field(None, description="the server's variable; null: fixed", examples=["TAILOR_MAX_STEPS"])
     field: str | None = Field(None, description="the field of a request that it bounds")
     window_s: int | None = Field(None, description="of a rate: the limit is for so many seconds")
-    used: int | None = Field(None, description="of a quota: what you have used; null: nobody knows just now")
+    used: int | None = Field(
+        None,
+        description="of a quota: what you have used; null: nobody knows just now, or there is no limit of stored bytes",
+    )
 
 
 class ModelLimits(BaseModel):

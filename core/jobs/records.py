@@ -151,6 +151,8 @@ class JobEnd(Record):
     deleted: bool = Field(False, description="a tombstone: the job was deleted with all its bytes")
     owner: str = Field(DEFAULT_OWNER, description="a tombstone's: whose job it was")
     expired: bool = Field(False, description="of a tombstone: its time was over; nobody asked for it")
+    gone_objects: int = Field(0, description="of a tombstone: how many objects the job had, all of which go")
+    gone_bytes: int = 0
 
     @classmethod
     def of_import(cls, spec: JobSpec, now: datetime, *, attempt: int = 0) -> JobEnd:

@@ -22,14 +22,19 @@ def sweep(storage: Storage, job_id: str, end: JobEnd) -> list[ObjectInfo]:
 
     Of a deleted job the spec goes last: as long as it is there, its entries in lists can be found.
     """
+    going = sorted(not_to_stay(storage, job_id, end), key=lambda info: info.key == keys.spec(job_id))
+    for info in going:
+        storage.delete(info.key)
+    return going
+
+
+def not_to_stay(storage: Storage, job_id: str, end: JobEnd) -> list[ObjectInfo]:
+    """Return what lies under a job, or of its webhooks, and goes when this is its end."""
     kept = {end.tail_key, end.grid_key, *end.result_keys, keys.end(job_id)}
     found = list(storage.list(keys.job(job_id) if end.deleted else keys.outputs(job_id)))
     if end.deleted:
         found += storage.list(webhook_keys.due_of(job_id))
-    going = sorted((info for info in found if info.key not in kept), key=lambda info: info.key == keys.spec(job_id))
-    for info in going:
-        storage.delete(info.key)
-    return going
+    return [info for info in found if info.key not in kept]
 
 
 def doubt(storage: Storage, job_id: str, places: Iterable[str] = ()) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import redis
 from pydantic import ValidationError
@@ -12,6 +12,16 @@ from pydantic import ValidationError
 from core.forecast.loads import Load
 from core.live import names
 from core.live.scripts import Scripts
+
+
+class Served(NamedTuple):
+    """A model that a worker serves, and the positions of the tail prior that its copy has.
+
+    0: it has none; None: the worker is of a version that does not say so.
+    """
+
+    model_hash: str
+    prior_positions: int | None = None
 
 
 class Workers:
@@ -52,9 +62,13 @@ class Workers:
         values = self._scripts.run("alive", [names.WORKERS, names.WORKER_STATES])
         return [json.loads(value) for value in values if value]
 
-    def served(self) -> set[str]:
-        """Return the hashes of the models that living workers serve."""
-        return {model for worker in self.alive() for model in (worker.get("models") or {}).values()}
+    def served(self) -> set[Served]:
+        """Return the models that living workers serve, each by the hash of its weights with its tail prior's size."""
+        return {
+            Served(model, (worker.get("priors") or {}).get(model))
+            for worker in self.alive()
+            for model in (worker.get("models") or {}).values()
+        }
 
     def elect(self, worker_id: str, ttl_s: int) -> bool:
         """Tell whether this worker is the one that drains itself for the jobs that must run alone."""

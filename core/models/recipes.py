@@ -43,6 +43,12 @@ def recipes_for(model_folder: Path) -> dict[str, Recipe]:
     return {name: merged(name, general.get(name, PAPER), overrides.get(name, {})) for name in {**general, **overrides}}
 
 
+def of_steps_at_most(recipe: Recipe, most: int) -> Recipe:
+    """Return a recipe as it is on a server that allows so many steps: who names none isn't refused for the recipe's."""
+    steps = min(recipe.personalize.steps, most)
+    return recipe.model_copy(update={"personalize": recipe.personalize.model_copy(update={"steps": steps})})
+
+
 def merged(name: str, base: Recipe, override: dict[str, dict[str, object]]) -> Recipe:
     """Return a recipe of this name with some fields of `personalize` and `edit` in place of the base's."""
     personalize = base.personalize.model_dump() | {"recipe": name} | override.get("personalize", {})

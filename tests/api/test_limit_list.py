@@ -15,6 +15,7 @@ import pytest
 from core.access.keyring import Keyring
 from core.clock import utc_now
 from core.config import Settings
+from core.jobs.keeping.usage import Usage
 from core.limits import Rate
 from core.services import Services
 from tests.api.problems import check
@@ -217,3 +218,20 @@ def test_whoever_has_a_good_key_may_ask(strict: httpx.Client, services: Services
         _, key = Keyring(services.storage).create(f"only-{scope}", (scope,), utc_now())
         assert strict.get("/limits", headers={"Authorization": f"Bearer {key}"}).status_code == 200
     assert edit(strict, "tail_x").status_code == 401
+
+
+def test_a_recipe_has_no_more_steps_than_the_server_allows(strict: httpx.Client, services: Services) -> None:
+    patient = as_owner(strict, services, "patient")
+    [model] = patient.get("/models").json()
+    assert {name: recipe["personalize"]["steps"] for name, recipe in model["recipes"].items()} == {
+        "fast": 400,
+        "paper": 500,  # of 1000
+    }
+    assert personalize(patient, recipe="paper").json()["parameters"]["steps"] == 500
+
+
+def test_without_a_limit_of_stored_bytes_nobody_adds_them_up(
+    api: httpx.Client, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Usage, "of", lambda *_, **__: pytest.fail("counted"))
+    assert api.get("/limits").json()["limits"]["stored_bytes"]["used"] is None

@@ -97,6 +97,19 @@ def test_a_wrong_edit_is_refused_by_the_name_of_its_field(  # noqa: PLR0917 - py
     check(answer, status, type_, field)
 
 
+def test_a_whole_number_is_an_integer_however_json_writes_it(api: httpx.Client, tail_id: str) -> None:
+    """As JSON Schema has it, which the document is written in; a form's objects are JSON, too."""
+    fields = '"num_images": 2.0, "seed": 1e3, "guidance_scale": 3.0'
+    body = f'{{"tail_id": "{tail_id}", "prompt": "a sitting dog", {fields}}}'
+    answer = api.post("/edit", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 202
+    assert (answer.json()["seed"], answer.json()["parameters"]["num_images"]) == (1000, 2)
+    assert personalize(api, edits='[{"prompt": "a dog", "num_images": 2.0}]').status_code == 202
+    for more in ('"num_images": 2.5', '"num_images": 1e400', '"seed": 1e300'):
+        wrong = f'{{"tail_id": "{tail_id}", "prompt": "a sitting dog", {more}}}'
+        assert api.post("/edit", content=wrong, headers={"Content-Type": "application/json"}).status_code == 422
+
+
 @pytest.mark.parametrize(
     ("field", "sent", "said"),
     [

@@ -14,9 +14,11 @@ from pydantic import ValidationError
 
 from core.clock import FleetClock
 from core.config import Settings
+from core.errors import GoneError
 from core.jobs import keys
 from core.jobs.keeping import expiry
 from core.jobs.keeping.expiry import EXPIRING, Expiry
+from core.jobs.keeping.terms import check_not_expired
 from core.services import Services, open_services
 from tests.api.problems import check
 from tests.api.serving import PretendingWorker, api_server, edit, personalize, publish, serving_settings
@@ -105,6 +107,29 @@ def test_what_has_not_ended_does_not_expire(keeper: Keeper) -> None:
     assert keeper.status(f"/jobs/{job['id']}") == 200
     keeper.api.delete(f"/jobs/{job['id']}")
     assert keeper.api.get(f"/jobs/{job['id']}").json()["expires_at"] is not None
+
+
+def test_a_tail_stays_until_the_edits_have_ended_that_were_accepted_in_time(keeper: Keeper) -> None:
+    tail = keeper.learned(ttl="60")
+    waiting = edit(keeper.api, tail["tail_id"]).json()
+    for after_s in (100, 200, 4000):  # the job's entry is there, whatever its age
+        keeper.expire(after_s=after_s)
+        assert keeper.status(f"/tails/{tail['tail_id']}") == 200
+    keeper.worker.succeed(keeper.worker.take(waiting["id"], "edit"))
+
+    keeper.expire(after_s=5000)
+
+    assert keeper.status(f"/tails/{tail['tail_id']}") == 410
+    assert [key for key in keeper.due() if tail["id"] in key] == []
+    assert keeper.status(f"/jobs/{waiting['id']}") == 200
+
+
+def test_a_tail_whose_time_is_over_takes_no_new_edits(keeper: Keeper) -> None:
+    spec, end = keeper.services.jobs.tail_end(keeper.learned(ttl="60")["tail_id"])
+    assert end
+    check_not_expired(spec, end, end.ended_at)
+    with pytest.raises(GoneError, match="expired"):
+        check_not_expired(spec, end, end.ended_at + timedelta(seconds=60))
 
 
 def test_what_was_deleted_before_its_time_leaves_no_note_of_it(keeper: Keeper) -> None:

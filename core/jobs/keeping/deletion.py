@@ -16,7 +16,7 @@ from core.jobs.keeping.expiry import expiring_key
 from core.jobs.lists import entries
 from core.jobs.lists.entries import Entry
 from core.jobs.records import JobEnd, JobSpec, JobStatus
-from core.jobs.sweep import doubt, sweep
+from core.jobs.sweep import doubt, not_to_stay, sweep
 
 if TYPE_CHECKING:
     from core.jobs.store import JobStore
@@ -72,22 +72,23 @@ class Deletion:
         try:
             spec = store.spec(job_id)
         except GoneError:
-            return self._sweep(job_id)  # the first time may have been cut off before its last byte
+            self._sweep(job_id)  # the first time may have been cut off before its last byte
+            return _told(store.end(job_id))
         if (end := store.end(job_id)) is None:
             with suppress(GoneError):  # somebody else deletes it, too
                 store.cancel(job_id)
             end = store.end(job_id)
         if end is None or not end.deleted:
-            tombstone = self._tombstone(job_id, owner=spec.owner, expired=expired)
+            tombstone = self._counted(self._tombstone(job_id, owner=spec.owner, expired=expired))
             store.storage.put(keys.end(job_id), tombstone.model_dump_json().encode(), "application/json")
             store.usage.deleted(spec, end)
         self._have_it_forgotten(spec)
         store.lists.remove(entries.places(spec))
-        deleted = self._sweep(job_id)
+        self._sweep(job_id)
         if end and (expiring := expiring_key(spec, end)):  # last: who is cut off here is followed by the expiry
             store.storage.delete(expiring)
         store.forget_spec()
-        return deleted
+        return _told(store.end(job_id))
 
     def _have_it_forgotten(self, spec: JobSpec) -> None:
         """Take a job out of Redis before its entries go: who has just ended it sees so that it must take its own back.
@@ -102,8 +103,18 @@ class Deletion:
     def _tombstone(self, job_id: str, **more: Any) -> JobEnd:
         return JobEnd(job_id=job_id, status=JobStatus.CANCELED, ended_at=self._store.clock.now(), deleted=True, **more)
 
-    def _sweep(self, job_id: str) -> Deleted:
-        gone = sweep(self._store.storage, job_id, self._tombstone(job_id))
+    def _counted(self, tombstone: JobEnd) -> JobEnd:
+        """Return a tombstone that says what goes, so that whoever asks again hears it, too."""
+        going = not_to_stay(self._store.storage, tombstone.job_id, tombstone)
+        size = sum(info.size for info in going)
+        return tombstone.model_copy(update={"gone_objects": len(going), "gone_bytes": size})
+
+    def _sweep(self, job_id: str) -> None:
+        sweep(self._store.storage, job_id, self._tombstone(job_id))
         with suppress(RedisError):  # what it remembers of an ended job it forgets by itself, soon
             self._store.forget(job_id)
-        return Deleted([job_id] if gone else [], len(gone), sum(info.size for info in gone))
+
+
+def _told(tombstone: JobEnd | None) -> Deleted:
+    """Return what a tombstone says of what went: the same each time."""
+    return Deleted([tombstone.job_id], tombstone.gone_objects, tombstone.gone_bytes) if tombstone else Deleted()

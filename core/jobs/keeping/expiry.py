@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 import structlog
 
-from core.errors import NotFoundError
+from core.errors import GoneError, NotFoundError
+from core.jobs import keys
 from core.jobs.ids import is_job_id
 from core.jobs.keeping.terms import expires_at
-from core.jobs.records import JobEnd, JobSpec
+from core.jobs.lists import entries
+from core.jobs.lists.entries import Entry
+from core.jobs.records import JobEnd, JobSpec, JobStatus
 from core.pace import Pace
 
 if TYPE_CHECKING:
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 EXPIRING = "expiring/"
 EVERY_S = 10
 MOST_AT_ONCE = 100  # in one pass of the reconciler, which has more to do
+WANTED_S = 60  # so often a tail whose time is over is looked at again for as long as edits need it
+ACCEPTING = timedelta(hours=1)  # an entry without a job so long after belongs to a request that never got its 202
 MOST_S = 1.0  # and for so long: it must go on leading
 log = structlog.get_logger()
 
@@ -30,7 +35,7 @@ log = structlog.get_logger()
 def expiring_key(spec: JobSpec, end: JobEnd) -> str | None:
     """Return the key that says when an ended job is due: `expiring/{hour}/{milliseconds}-{job}`."""
     due = expires_at(spec, end)
-    return f"{EXPIRING}{due:%Y%m%dT%H}/{int(due.timestamp() * 1000):015}-{spec.id}" if due else None
+    return _key(spec.id, due) if due else None
 
 
 class Expiry:
@@ -60,6 +65,11 @@ class Expiry:
     def _expire(self, key: str) -> None:
         job_id = key.rpartition("-")[2]
         if is_job_id(job_id):
+            if self._is_wanted(job_id):
+                put_off = self._store.clock.now() + timedelta(seconds=WANTED_S)
+                self._store.storage.put(_key(job_id, put_off), b"")
+                self._store.storage.delete(key)
+                return
             try:
                 deleted = self._store.deletion.job(job_id, expired=True)
             except NotFoundError:
@@ -67,6 +77,40 @@ class Expiry:
             else:
                 log.info("job.expired", job=job_id, objects=deleted.objects, bytes=deleted.bytes)
         self._store.storage.delete(key)
+
+    def _is_wanted(self, job_id: str) -> bool:
+        """Tell whether a job makes a tail that an edit still needs which was accepted before the tail's time was over.
+
+        That may only just have happened, and the edit's entry is not there yet: so the first minute counts as well.
+        """
+        try:
+            spec = self._store.spec(job_id)
+            end = self._store.end_unless_deleted(job_id)
+        except (NotFoundError, GoneError):
+            return False
+        due = expires_at(spec, end)
+        if spec.kind != "personalize" or end is None or end.status is not JobStatus.SUCCEEDED or due is None:
+            return False
+        if self._store.clock.now() < due + timedelta(seconds=WANTED_S):
+            return True
+        oldest = next(iter(self._store.storage.scan(keys.OPEN_MARKERS)), None)
+        since = keys.marked_minute(oldest.key) if oldest else None  # what is older has ended
+        found = self._store.lists.read([entries.of_tail(spec.owner, spec.tail_id)])
+        lately = takewhile(lambda entry: since is not None and entry.created_at >= since, found)
+        return any(self._is_open(entry) for entry in lately)
+
+    def _is_open(self, entry: Entry) -> bool:
+        try:
+            self._store.spec(entry.job_id)
+            return self._store.end_unless_deleted(entry.job_id) is None
+        except GoneError:
+            return False
+        except NotFoundError:  # it is just being accepted, or never was
+            return self._store.clock.now() - entry.created_at < ACCEPTING
+
+
+def _key(job_id: str, due: datetime) -> str:
+    return f"{EXPIRING}{due:%Y%m%dT%H}/{int(due.timestamp() * 1000):015}-{job_id}"
 
 
 def _time_of(key: str) -> datetime | None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core.config import Settings
-from core.errors import InvalidInputError
+from core.errors import GoneError, InvalidInputError
 from core.jobs.lists.labels import check_labels
 from core.jobs.records import JobEnd, JobSpec
 from core.limits import named_limit
@@ -26,6 +26,12 @@ def kept_for(settings: Settings, ttl: int | None) -> float | None:
         detail = f"ttl is {ttl} seconds, over the limit of {limit:.0f}"
         raise InvalidInputError("ttl", detail, **named_limit(settings, "retention"))
     return float(ttl)
+
+
+def check_not_expired(tail: JobSpec, end: JobEnd | None, now: datetime) -> None:
+    """Raise GoneError for a tail whose time is over: it may still be there, for the edits that came before."""
+    if (due := expires_at(tail, end)) and due <= now:
+        raise GoneError(f"{tail.tail_id} expired at {due:%FT%TZ}", id=tail.tail_id)
 
 
 def expires_at(spec: JobSpec, end: JobEnd | None) -> datetime | None:

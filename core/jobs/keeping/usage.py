@@ -8,18 +8,22 @@ anew.
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import structlog
 from redis.exceptions import RedisError
 
+from core.jobs import keys
 from core.jobs.lists import entries
+from core.jobs.lists.entries import Entry
 from core.jobs.records import KINDS, JobEnd, JobSpec
 
 if TYPE_CHECKING:
     from core.jobs.store import JobStore
 
-STALE_S = 60  # nobody is refused by a sum that is older
+STALE_S = 600  # nobody is refused by a sum that is older: who stays at the limit costs six listings an hour
+AT_ONCE = 1000  # entries that are looked at together
 log = structlog.get_logger()
 
 
@@ -51,11 +55,21 @@ class Usage:
             return None
         try:
             found = self._store.lists.read([entries.of_kind(owner, kind) for kind in KINDS])
-            count = sum(entry.bytes for entry in found)
+            count = sum(self._bytes_of(some) for some in iter(lambda: list(islice(found, AT_ONCE)), []))
             return count
         finally:
             with suppress(RedisError):
                 stored.end(owner, token, count)
+
+    def _bytes_of(self, some: list[Entry]) -> int:
+        """Return the bytes of some entries. Those of requests that never got their 202 are nobody's.
+
+        An entry that knows how its job ended has one. So only the jobs that may be open are looked for.
+        """
+        unsure = [entry for entry in some if entry.status is None and entry.bytes]
+        there = self._store.lists.pool.map(lambda entry: self._store.storage.head(keys.spec(entry.job_id)), unsure)
+        nobodys = sum(entry.bytes for entry, spec in zip(unsure, there, strict=True) if spec is None)
+        return sum(entry.bytes for entry in some) - nobodys
 
     def accepted(self, spec: JobSpec) -> None:
         """Count what came with a job that was just accepted."""

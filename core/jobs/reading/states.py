@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
@@ -14,6 +14,7 @@ from core.forecast.forecast import Forecast
 from core.jobs.attempts import read_attempts
 from core.jobs.ids import job_of
 from core.jobs.records import JobSpec, JobState, JobStatus, LiveRecord
+from core.live.workers import Served
 
 if TYPE_CHECKING:
     from core.jobs.store import JobStore
@@ -32,7 +33,7 @@ class States:
         self._store = store
         self._forecast = Forecast(store.live, store.clock)
         self._looked: dict[str, float] = {}  # when storage last had no end of a job
-        self._served: tuple[float, set[str]] = (float("-inf"), set())
+        self._served: tuple[float, set[Served]] = (float("-inf"), set())
 
     def of(self, job_id: str) -> JobState:
         """Return a job; raises NotFoundError, GoneError or StorageUnavailableError.
@@ -98,20 +99,32 @@ class States:
         """Return what an open job waits for besides its turn."""
         if status is JobStatus.WAITING:
             return f"{'tails' if spec.tails else 'tail'} {', '.join(spec.tail_ids)}"
-        if status is not JobStatus.QUEUED or self._is_served(spec.model_hash):
+        wanted = _wanted_prior(spec)
+        if status is not JobStatus.QUEUED or self._is_served(spec.model_hash, wanted):
             return None
-        return f"a worker that serves model {spec.model} with the weights {spec.model_hash[:12]}"
+        with_prior = f" and a tail prior of {wanted} positions" if wanted else ""
+        return f"a worker that serves model {spec.model} with the weights {spec.model_hash[:12]}{with_prior}"
 
-    def _is_served(self, model_hash: str) -> bool:
-        """Tell whether a living worker serves a model, or did a second ago."""
+    def _is_served(self, model_hash: str, prior: int) -> bool:
+        """Tell whether a living worker serves a model with what the job needs of it, or did a second ago."""
         asked_at, served = self._served
-        if time.monotonic() - asked_at >= SERVED_S or model_hash not in served:
-            served = quietly(self._store.live.workers.served, {model_hash})
+        if time.monotonic() - asked_at >= SERVED_S or not _has(served, model_hash, prior):
+            served = quietly(self._store.live.workers.served, {Served(model_hash)})
             self._served = (time.monotonic(), served)
-        return model_hash in served
+        return _has(served, model_hash, prior)
 
     def _has_tails(self, spec: JobSpec) -> bool:
         return all(self._store.end(job_of(tail_id)) for tail_id in spec.tail_ids)
+
+
+def _wanted_prior(spec: JobSpec) -> int:
+    """Return the positions of the tail prior that a job begins at; 0: it needs none."""
+    params = spec.personalize
+    return params.positions if params and params.beginning == "prior" else 0
+
+
+def _has(served: Iterable[Served], model_hash: str, prior: int) -> bool:
+    return any(one.model_hash == model_hash and (not prior or one.prior_positions in (prior, None)) for one in served)
 
 
 def quietly(call: Callable[[], T], otherwise: T) -> T:

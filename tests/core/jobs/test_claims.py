@@ -13,7 +13,7 @@ from core.jobs.records import JobSpec, JobStatus
 from core.live.names import ALONE, again, line_key, record_key, told_key
 from core.models.parameters import PersonalizeParams
 from tests.support.flaky_storage import FlakyStorage
-from tests.support.job_life import MODEL_HASH, Life
+from tests.support.job_life import LONG_LEASE_S, MODEL_HASH, Life
 
 AGAIN = again("personalize")
 
@@ -120,6 +120,21 @@ def test_a_worker_takes_only_jobs_of_models_that_it_serves(life: Life) -> None:
     assert life.claims().take("personalize") is None
     assert life.live.lines.lengths() == {("personalize", "0ther"): 1}
     assert life.store.state(other.id).waiting_for == "a worker that serves model critters with the weights 0ther"
+
+
+@pytest.mark.parametrize(("priors", "waits"), [({MODEL_HASH: 5}, False), ({MODEL_HASH: 0}, True), (None, False)])
+def test_a_job_says_that_it_waits_for_a_worker_with_the_tail_prior(
+    life: Life, priors: dict[str, int] | None, waits: bool
+) -> None:
+    """None: a worker of a version that does not tell. Jobs that need no prior wait for nothing in any case."""
+    told = {"models": {"critters": MODEL_HASH}} | ({} if priors is None else {"priors": priors})
+    life.live.workers.beat("w1", told, LONG_LEASE_S)
+    plain = life.accept(life.personalization())
+    wanting = life.accept(life.personalization(personalize=PersonalizeParams(beginning="prior", positions=5)))
+    said = "a worker that serves model critters with the weights c0ffee and a tail prior of 5 positions"
+
+    assert life.store.state(plain.id).waiting_for is None
+    assert life.store.state(wanting.id).waiting_for == (said if waits else None)
 
 
 def test_after_three_crashes_a_job_fails_with_the_reason(life: Life) -> None:

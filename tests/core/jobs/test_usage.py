@@ -48,12 +48,18 @@ def test_what_comes_while_somebody_counts_is_not_lost(life: Life, monkeypatch: p
 
 def test_while_somebody_counts_anew_the_old_sum_holds_for_others(life: Life) -> None:
     accepted(life, 5)
-    life.live.client.set(names.stored_key("ann"), 900, ex=KEEP_S - 100)
+    life.live.client.set(names.stored_key("ann"), 900, ex=KEEP_S - 1000)
     token = life.live.stored.begin("ann")
     assert token
     assert life.process().store.usage.of("ann", limit=100) == 900
     life.live.stored.end("ann", token, None)
     assert life.process().store.usage.of("ann", limit=100) == 5
+
+
+def test_what_never_got_its_202_counts_for_nothing(life: Life) -> None:
+    accepted(life, 5)
+    life.store.lists.enter(life.personalization(owner="ann", input_bytes=900))  # and then the process was gone
+    assert life.store.usage.of("ann") == 5
 
 
 def test_only_who_counts_says_what_was_counted(life: Life) -> None:
