@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import structlog
 from redis.exceptions import RedisError
@@ -58,10 +59,12 @@ class LoadReport:
     def load(self) -> Load:
         """Return what is to be told."""
         speeds = self._engine.speeds()
+        asides = {model_hash: self._runner.asides.of(model_hash) for model_hash in self._served.loading()}
         models = {
             model_hash: ModelRates(
                 calls=speeds.get(model_hash, {}),
-                aside_s=self._runner.asides.of(model_hash),
+                before_s={kind: aside.before_s for kind, aside in asides.get(model_hash, {}).items()},
+                aside_s={kind: aside.after_s for kind, aside in asides.get(model_hash, {}).items()},
                 load_s=load_s,
                 loaded=loaded,
             )
@@ -101,4 +104,5 @@ def _running(active: ActiveAttempt) -> RunningJob:
         work=work,
         left=left,
         pictures_left=0 if computed else work.pictures,
+        waited_s=time.monotonic() - active.began if not active.share_done else None,
     )

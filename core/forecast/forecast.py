@@ -142,4 +142,10 @@ def _of_all(loads: Sequence[Load]) -> dict[str, ModelRates]:
 
 def _filled(mine: ModelRates, others: ModelRates) -> ModelRates:
     """Return a worker's own rates, and those of others for what it has never done."""
-    return mine.model_copy(update={"calls": others.calls | mine.calls, "aside_s": others.aside_s | mine.aside_s})
+    return mine.model_copy(
+        update={
+            "calls": others.calls | mine.calls,
+            "before_s": others.before_s | mine.before_s,
+            "aside_s": others.aside_s | mine.aside_s,
+        }
+    )

@@ -17,7 +17,8 @@ class ModelRates(Record):
     """How fast a worker is with one model, as it has measured lately; what it has never done is missing."""
 
     calls: dict[str, dict[int, float]] = Field({}, description="seconds of the engine by request and rows of a call")
-    aside_s: dict[JobKind, float] = Field({}, description="what a job takes beside its steps and its decoding")
+    before_s: dict[JobKind, float] = Field({}, description="what a job takes before its first step")
+    aside_s: dict[JobKind, float] = Field({}, description="what it takes after its steps and its decoding")
     load_s: float = Field(0, description="how long it took to load")
     loaded: bool = Field(True, description="whether it is in memory now")
 
@@ -39,6 +40,7 @@ class RunningJob(Record):
     work: Work
     left: float
     pictures_left: int = 0
+    waited_s: float | None = Field(None, description="how long it has been here without a step; None: it has made one")
 
 
 class Load(Record):

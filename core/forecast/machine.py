@@ -54,7 +54,12 @@ class Machine:
         for running in self.load.running:
             task = Task(running.id, running.kind, running.model_hash, running.work, running.left, running.pictures_left)
             task.aside = self._aside(task)
+            if running.waited_s is not None:  # what was read and encoded before the first step is not to come again
+                task.delay = max(0.0, self._before(task) - running.waited_s)
             self.tasks.append(task)
+        for task in self.tasks:
+            if task.left <= 0 and task.pictures:
+                self._compute_less(task)  # its steps are made, and it decodes
 
     def has_room(self, kind: JobKind) -> bool:
         """Tell whether a slot of a kind is free."""
@@ -71,6 +76,7 @@ class Machine:
         if task.model_hash not in self._loaded:
             self._loaded.add(task.model_hash)
             task.delay = self._rates(task.model_hash).load_s
+        task.delay += self._before(task)
         task.aside = self._aside(task)
         self.tasks.append(task)
 
@@ -140,6 +146,9 @@ class Machine:
                     return NEVER
                 seconds += known + one * alone
         return seconds
+
+    def _before(self, task: Task) -> float:
+        return self._rates(task.model_hash).before_s.get(task.kind, 0.0)
 
     def _aside(self, task: Task) -> float:
         return self._rates(task.model_hash).aside_s.get(task.kind, 0.0)

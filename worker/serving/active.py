@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ class ActiveAttempt:
     reason: CancelReason | None = None
     canceled: threading.Event = field(default_factory=threading.Event)
     share_done: float = 0.0  # of its steps
+    began: float = field(default_factory=time.monotonic)
 
     def stop(self, reason: CancelReason) -> None:
         """Stop it within one call of the engine, or before it gets there; the first reason stands."""

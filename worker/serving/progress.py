@@ -59,12 +59,12 @@ class Progress:
         if now - self._kept >= self.checkpoint_s or self._has_come_far(report):
             self.keep_checkpoint()
 
-    def computing_s(self) -> float | None:
-        """Return how long this attempt has computed until now, its first step included; None unless it made several."""
+    def steps(self) -> tuple[float, float] | None:
+        """Return when the first step of this attempt began and when the newest ended; None unless it made several."""
         if self.latest is None or self._began is None or self.latest.step <= self._began[1]:
             return None
         began, first = self._began
-        return time.monotonic() - began + (self._noted - began) / (self.latest.step - first)
+        return began - (self._noted - began) / (self.latest.step - first), self._noted
 
     def _has_come_far(self, report: Report) -> bool:
         """Tell whether too much would be done again; after the last step the result itself is written."""

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from core.config import Settings
 from core.errors import StorageUnavailableError, TailorError
-from core.forecast.asides import Asides
+from core.forecast.asides import Aside, Asides
 from core.jobs.attempts import Attempt
 from core.jobs.claims import Claims
 from core.jobs.records import JobEnd, JobKind
@@ -145,10 +145,11 @@ class Runner:
             with self.models.use(attempt.spec.model_hash) as backbone:
                 began = time.monotonic()
                 work = work_for(attempt, backbone, self.claims)
-                result, computing_s = self._through_engine(active, work, backbone)
+                result, computing = self._through_engine(active, work, backbone)
                 outcome = self._commit(active, lambda: work.keep(result))
-                if computing_s is not None:
-                    self.asides.note(backbone.hash, attempt.spec.kind, time.monotonic() - began - computing_s)
+                if computing is not None:
+                    aside = Aside(computing[0] - began, time.monotonic() - computing[1])
+                    self.asides.note(backbone.hash, attempt.spec.kind, aside)
                 return outcome
         except (HandedBackError, ModelLostError, StorageUnavailableError) as error:
             return self._give_back(active, error)
@@ -177,8 +178,13 @@ class Runner:
         log.warning("attempt.failed", job=attempt.spec.id, error=problem.detail, exc_info=not expected)
         return self._commit(active, lambda: failure(attempt, problem, self.claims.store.clock.now()))
 
-    def _through_engine(self, active: ActiveAttempt, work: Work, backbone: Any) -> tuple[Any, float | None]:
-        """Return what came out, and the seconds from the first step on, if there were several."""
+    def _through_engine(
+        self, active: ActiveAttempt, work: Work, backbone: Any
+    ) -> tuple[Any, tuple[float, float] | None]:
+        """Return what came out, and from when to when it took what forecasts know as steps, if there were several.
+
+        An edit's pictures are decoded then, too. What a personalization does after its last step, they count as aside.
+        """
         attempt, spec = active.attempt, active.attempt.spec
         params = spec.personalize or spec.edit
         active.ticket = self.engine.submit(
@@ -197,7 +203,8 @@ class Runner:
             progress.note(report)
             active.share_done = report.step / report.steps
         try:
-            return active.ticket.result(), progress.computing_s()
+            result, steps = active.ticket.result(), progress.steps()
+            return result, (steps[0], time.monotonic()) if steps and spec.kind == "edit" else steps
         except HandedBackError:
             progress.keep_checkpoint()
             raise

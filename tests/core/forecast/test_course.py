@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from core.forecast.asides import Aside, Asides
 from core.forecast.course import Course
 from core.forecast.loads import Load, ModelRates, RunningJob
 from core.forecast.machine import Machine, Task
@@ -53,6 +54,34 @@ def run(*machines: Machine, queued: list[Task], after: dict[str, list[Task]] | N
 def test_a_job_alone_takes_its_steps_and_what_comes_beside_them() -> None:
     assert run(machine(), queued=[learning("a")]) == {"a": 10.0}
     assert run(machine(rates={"aside_s": {"personalize": 3.0}}), queued=[learning("a")]) == {"a": 13.0}
+
+
+def test_what_comes_before_the_first_step_is_not_counted_again_once_steps_are_made() -> None:
+    rates = {"before_s": {"personalize": 3.0}, "aside_s": {"personalize": 1.0}}
+
+    def left_of(left: float, waited_s: float | None) -> dict[str, float]:
+        job = RunningJob(id="a", kind="personalize", model_hash=MODEL, work=Work(10, 1), left=left, waited_s=waited_s)
+        return run(machine(job, rates=rates), queued=[])
+
+    assert run(machine(rates=rates), queued=[learning("a")]) == {"a": 14.0}
+    assert left_of(10.0, waited_s=1.0) == {"a": 13.0}
+    assert left_of(10.0, waited_s=7.0) == {"a": 11.0}  # it takes longer than usual, and may begin at any moment
+    assert left_of(4.0, waited_s=None) == {"a": 5.0}
+
+
+def test_an_edit_whose_steps_are_made_still_decodes() -> None:
+    made = RunningJob(id="e", kind="edit", model_hash=MODEL, work=Work(10, 2, 1), left=0.0, pictures_left=1)
+
+    assert run(machine(made), queued=[]) == {"e": 0.3}
+
+
+def test_what_jobs_take_beside_their_steps_is_averaged_before_and_after_them() -> None:
+    asides = Asides()
+    asides.note(MODEL, "edit", Aside(1.0, 4.0))
+    asides.note(MODEL, "edit", Aside(3.0, -0.1))  # clocks are read one after the other
+
+    assert asides.of(MODEL) == {"edit": Aside(2.0, 2.0)}
+    assert asides.of("other") == {}
 
 
 def test_jobs_of_a_kind_share_calls_until_one_of_them_ends() -> None:
