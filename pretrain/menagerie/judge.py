@@ -16,16 +16,20 @@ from pretrain.menagerie.truth import NUMBERS
 
 WIDTH = 64  # of an individual's vector
 FEATURES = LookingEncoder.SEEN  # channels of the features at 8x8 that the UNet may be aligned with
-READER = (48, 96)  # the widths of what a tail prior sees with
+READER = (48, 128)  # the widths of what a tail prior sees with
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a judge says of B pictures: scores by attribute, `NUMBERS` (B, numbers), unit vectors (B, WIDTH)."""
+    """What a judge says of B pictures.
+
+    Scores by attribute, `NUMBERS` (B, numbers), unit vectors (B, WIDTH), scores of `PARTS` (B, parts, 16, 16).
+    """
 
     scores: dict[str, Tensor]
     numbers: Tensor
     vectors: Tensor
+    parts: Tensor
 
     def words(self) -> list[dict[str, str]]:
         """Return the likeliest value of every attribute of each picture."""
@@ -63,11 +67,11 @@ class Judge(nn.Module):
 
     def forward(self, images: Tensor) -> Reading:
         """images: (B, 3, 128, 128) in -1..1."""
-        inner = self.encoder(images)
+        inner, parts = self.encoder.read(images)
         scores = {name: reader(inner).float() for name, reader in self.readers.items()}
         numbers = self.numbers(inner).float()
         vectors = self.identity(torch.cat([inner.float(), numbers], 1)).float()
-        return Reading(scores, numbers, functional.normalize(vectors, dim=1))
+        return Reading(scores, numbers, functional.normalize(vectors, dim=1), parts.float())
 
     def features(self, images: Tensor) -> Tensor:
         """(B, 3, 128, 128) to what is seen where, (B, FEATURES, 8, 8): what the UNet may be aligned with."""
@@ -82,7 +86,7 @@ class Judge(nn.Module):
 
 def judge_a() -> Judge:
     """Return the judge for tuning and choosing: a residual network that goes down in steps of two."""
-    return Judge(LookingEncoder(residual_body((48, 96), nn.ReLU), 96))
+    return Judge(LookingEncoder(residual_body((48, 128), nn.ReLU), 128))
 
 
 def judge_b() -> Judge:

@@ -16,23 +16,25 @@ from pretrain.judging.network import save_judge
 from pretrain.menagerie.captions import ATTRIBUTES
 from pretrain.menagerie.drawing.render import render
 from pretrain.menagerie.judge import Judge, Reading, new_judge, open_judge
-from pretrain.menagerie.lessons import ALIKE, SCENES, open_lessons
+from pretrain.menagerie.lessons import ALIKE, SCENES, Lesson, open_lessons
 from pretrain.menagerie.looks import LOOKS
 from pretrain.menagerie.scenes import Scene, look_alikes, random_setting, split_seed
-from pretrain.menagerie.truth import NUMBERS, UNKNOWN, Truth, truth_of
+from pretrain.menagerie.truth import NUMBERS, UNKNOWN, truth_of
 from pretrain.training.trainer import Budget, Trainer
 
 MEASURED = 24  # individuals, at each save
 _SEEDS = {"a": 11, "b": 23, "reader": 37}
 _TEMPERATURE = 0.1
-_NUMBERS, _AGAIN = 6.0, 0.4  # what reading numbers and finding individuals again weigh beside words
+# what each is worth; parts and words are learned first, and numbers can't be read before it is known where to look
+_WORDS, _NUMBERS, _AGAIN, _PARTS = 4.0, 6.0, 0.4, 3.0
 
 
-def judge_loss(reading: Reading, truth: Truth, groups: int) -> Tensor:
-    """Return how badly words and numbers are read and each individual is found again among its look-alikes.
+def judge_loss(reading: Reading, lesson: Lesson) -> Tensor:
+    """Return how badly parts are told, words and numbers read, and each individual found again among its look-alikes.
 
-    The first rows are `groups` groups of look-alikes, `SCENES` scenes of each individual side by side.
+    The first rows are the lesson's groups of look-alikes, `SCENES` scenes of each individual side by side.
     """
+    truth, groups = lesson.truth, lesson.groups
     words = [
         functional.cross_entropy(reading.scores[name], truth.words[:, column])
         for column, name in enumerate(ATTRIBUTES)
@@ -45,8 +47,9 @@ def judge_loss(reading: Reading, truth: Truth, groups: int) -> Tensor:
     likeness = vectors @ vectors.transpose(1, 2) / _TEMPERATURE - 1e4 * torch.eye(ALIKE * SCENES)
     partners = (torch.arange(ALIKE * SCENES) ^ 1).repeat(groups)
     return (
-        torch.stack(words).mean()
+        _WORDS * torch.stack(words).mean()
         + _NUMBERS * numbers
+        + _PARTS * functional.cross_entropy(reading.parts, lesson.parts)
         + _AGAIN * functional.cross_entropy(likeness.flatten(0, 1), partners)
     )
 
@@ -65,7 +68,7 @@ def train_judge(folder: Path, budget: Budget, name: str, bfloat16: bool = False,
         lesson = lessons.batch(generator)
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             reading = judge(lesson.images.contiguous(memory_format=torch.channels_last))
-        return judge_loss(reading, lesson.truth, lesson.groups)
+        return judge_loss(reading, lesson)
 
     def on_save() -> None:
         save_judge(trainer.average, path)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,11 @@ from torch import Tensor
 from pretrain.drawing.pictures import Pictures, open_pictures, to_tensor
 from pretrain.judging.round_trips import round_trips
 from pretrain.menagerie.captions import ATTRIBUTES
-from pretrain.menagerie.drawing.render import render
+from pretrain.menagerie.drawing.pen import GRID
+from pretrain.menagerie.drawing.render import render_with_parts
 from pretrain.menagerie.scenes import Scene, look_alikes, random_setting, split_seed
 from pretrain.menagerie.truth import UNKNOWN, Truth, joined, truth_of
+from pretrain.training.parallel import spread
 
 GROUPS, ALIKE, SCENES = 2500, 6, 2  # look-alikes that are drawn: groups, individuals in each, scenes of each
 IN_BATCH, ANYBODY, DECODED = 2, 20, 4  # a batch: groups, drawings of anybody, round trips
@@ -40,21 +42,33 @@ def draw_groups(folder: Path, processes: int) -> None:
         return
     unfinished = path.with_suffix(".unfinished")
     open_memmap(unfinished, "w+", np.uint8, (GROUPS, ALIKE * SCENES, 128, 128, 3)).flush()
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        pool.map(_draw_group, [(unfinished, index) for index in range(GROUPS)], chunksize=20)
+    parts = spread(
+        partial(_draw_groups, unfinished), [range(GROUPS)[part::processes] for part in range(processes)], processes
+    )
+    np.save(_parts_path(folder), np.stack([parts[index % processes][index // processes] for index in range(GROUPS)]))
     unfinished.replace(path)
 
 
-def _draw_group(job: tuple[Path, int]) -> None:
-    np.load(job[0], mmap_mode="r+")[job[1]] = np.stack([np.asarray(render(scene)) for scene in group_scenes(job[1])])
+def _draw_groups(path: Path, which: range) -> list[NDArray[np.uint8]]:
+    """Draw these groups into the array at `path`; returns what part of the animals is where in each, (12, 16, 16)."""
+    target, parts = np.load(path, mmap_mode="r+"), []
+    for index in which:
+        drawn = [render_with_parts(scene) for scene in group_scenes(index)]
+        target[index] = np.stack([np.asarray(image) for image, _ in drawn])
+        parts.append(np.stack([seen for _, seen in drawn]))
+    return parts
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """A batch: pictures (B, 3, 128, 128) and what they show; the first rows are `groups` groups of look-alikes."""
+    """A batch: pictures (B, 3, 128, 128) and what they show; the first rows are `groups` groups of look-alikes.
+
+    `parts`: which part of the animal is where, (B, 16, 16).
+    """
 
     images: Tensor
     truth: Truth
+    parts: Tensor
     groups: int
 
 
@@ -63,6 +77,7 @@ class Lessons:
     """All that there is to learn from. `grouped`: (groups, ALIKE * SCENES, 128, 128, 3); truths are flat."""
 
     grouped: NDArray[np.uint8]
+    grouped_parts: NDArray[np.uint8]
     grouped_truth: Truth
     anybody: Pictures
     decoded: NDArray[np.uint8]
@@ -75,16 +90,18 @@ class Lessons:
         again = _drawn(len(self.decoded), DECODED, generator)
         pictures = [self.grouped[which].reshape(-1, 128, 128, 3), self.anybody.images[rows], self.decoded[again]]
         images = to_tensor(np.concatenate(pictures))
+        grouped = self.grouped_parts[which].reshape(-1, GRID, GRID)
+        parts = torch.from_numpy(np.concatenate([grouped, self.anybody.parts[rows + again]]).astype(np.int64))
         each = ALIKE * SCENES
         truth = joined(
             self.grouped_truth.rows([group * each + row for group in which for row in range(each)]),
             self.anybody_truth.rows(rows + again),
         )
         mirrored = torch.rand(len(images), generator=generator) < 0.5
-        images[mirrored] = images[mirrored].flip(-1)
+        images[mirrored], parts[mirrored] = images[mirrored].flip(-1), parts[mirrored].flip(-1)
         strength = torch.rand(len(images), 1, 1, 1, generator=generator) * _NOISE
         images = images + strength * torch.randn(images.shape, generator=generator)
-        return Lesson(images, _mirrored(truth, mirrored), IN_BATCH)
+        return Lesson(images, _mirrored(truth, mirrored), parts, IN_BATCH)
 
 
 def _drawn(among: int, count: int, generator: torch.Generator) -> list[int]:
@@ -111,7 +128,12 @@ def open_lessons(folder: Path, processes: int = 1) -> Lessons:
         of_anybody = joined(*(truth_of([anybody.scene(index)]) for index in range(len(anybody))))
         torch.save([[of.words, of.numbers, of.seen] for of in (of_groups, of_anybody)], path)
     of_groups, of_anybody = (Truth(*tensors) for tensors in torch.load(path, weights_only=True))
-    return Lessons(grouped, of_groups, anybody, round_trips(folder), of_anybody)
+    parts = np.load(_parts_path(folder))
+    return Lessons(grouped, parts, of_groups, anybody, round_trips(folder), of_anybody)
+
+
+def _parts_path(folder: Path) -> Path:
+    return folder / "look-alikes-parts.npy"
 
 
 def _groups_path(folder: Path) -> Path:

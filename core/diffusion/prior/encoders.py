@@ -60,48 +60,80 @@ class Looking(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """See the class."""
-        wide = _wide(features)
-        lines = [torch.linspace(-1, 1, count, dtype=wide, device=features.device) for count in features.shape[2:]]
-        down, right = torch.meshgrid(*lines, indexing="ij")
-        grid = torch.stack([right, down, right**2, down**2]).expand(len(features), -1, -1, -1)
-        looked_at = self.where(features).flatten(2).to(wide).softmax(2)
-        told = torch.cat([self.what(features).to(wide), grid], 1).flatten(2)
-        found: Tensor = looked_at @ told.transpose(1, 2)
+        looked_at = self.where(features).flatten(2).to(_wide(features)).softmax(2)
+        found: Tensor = looked_at @ _told(self.what(features)).transpose(1, 2)
         return found.flatten(1)
 
 
-class LookingEncoder(nn.Module):
-    """Reads pictures (B, 3, size, size) into vectors (B, `FEATURES`): a body, what it sees at some places, a dense end.
+class Parts(nn.Module):
+    """Tells which part of the subject is where, and of each part what it is like, where, how far it spreads, its share.
 
-    `body` makes (B, channels, 16, 16) of them. Beside the places it has a coarse view of the whole, `SEEN` channels
-    at 8x8, which is also what a UNet may be aligned with (`seen`).
+    (B, channels, h, w) to (B, parts * (seen + 5)) and scores (B, parts, h, w). Taught the scores, which pictures that
+    are drawn come with, a network learns to read what is small in a tenth of the pictures.
+    """
+
+    def __init__(self, channels: int, parts: int, seen: int) -> None:
+        super().__init__()
+        self.which = nn.Conv2d(channels, parts, 1)
+        self.what = nn.Conv2d(channels, seen, 1)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """See the class."""
+        scores = self.which(features).to(_wide(features))
+        likely = scores.softmax(1).flatten(2)
+        share = likely.sum(2, keepdim=True)
+        found = (likely / (share + 1e-3)) @ _told(self.what(features)).transpose(1, 2)
+        return torch.cat([found, 10 * share / likely.shape[2]], 2).flatten(1), scores
+
+
+class LookingEncoder(nn.Module):
+    """Reads pictures (B, 3, size, size) into vectors (B, `FEATURES`): a body, what is seen at places, a dense end.
+
+    `body` makes (B, channels, 16, 16) of them. The places are some that it chooses, and the subject's parts. Beside
+    them it has a coarse view of the whole, `SEEN` channels at 8x8, which is also what a UNet may be aligned with.
     """
 
     FEATURES = 320
     SEEN = 32
-    PLACES, AT_EACH = 24, 48
+    PARTS = 9
+    PLACES, AT_EACH = 16, 48
 
     def __init__(self, body: nn.Module, channels: int) -> None:
         super().__init__()
         self.body = body
         self.looking = Looking(channels, self.PLACES, self.AT_EACH)
+        self.parts = Parts(channels, self.PARTS, self.AT_EACH)
         self.everywhere = nn.Sequential(nn.Conv2d(channels, self.SEEN, 1), nn.AvgPool2d(2))
-        inner = self.PLACES * (self.AT_EACH + 4) + self.SEEN * _GRID**2
+        inner = self.PLACES * (self.AT_EACH + 4) + self.PARTS * (self.AT_EACH + 5) + self.SEEN * _GRID**2
         self.dense = nn.Sequential(
-            nn.LayerNorm(inner), nn.Linear(inner, 384), nn.GELU(), nn.Linear(384, self.FEATURES), nn.GELU()
+            nn.LayerNorm(inner), nn.Linear(inner, 512), nn.GELU(), nn.Linear(512, self.FEATURES), nn.GELU()
         )
 
     def forward(self, images: Tensor) -> Tensor:
         """See the class."""
+        return self.read(images)[0]
+
+    def read(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the vectors, and scores of which part is where, (B, PARTS, 16, 16)."""
         features = self.body(images)
+        parts, scores = self.parts(features)
         whole = self.everywhere(features).flatten(1).to(_wide(features))
-        vectors: Tensor = self.dense(torch.cat([self.looking(features), whole], 1))
-        return vectors
+        vectors: Tensor = self.dense(torch.cat([self.looking(features), parts, whole], 1))
+        return vectors, scores
 
     def seen(self, images: Tensor) -> Tensor:
         """(B, 3, 128, 128) to what is seen where, (B, SEEN, 8, 8)."""
         found: Tensor = self.everywhere(self.body(images))
         return found
+
+
+def _told(what: Tensor) -> Tensor:
+    """Return features (B, C, h, w) with each position's own place and its square, (B, C + 4, h * w)."""
+    wide = _wide(what)
+    lines = [torch.linspace(-1, 1, count, dtype=wide, device=what.device) for count in what.shape[2:]]
+    down, right = torch.meshgrid(*lines, indexing="ij")
+    grid = torch.stack([right, down, right**2, down**2]).expand(len(what), -1, -1, -1)
+    return torch.cat([what.to(wide), grid], 1).flatten(2)
 
 
 def _wide(features: Tensor) -> torch.dtype:
@@ -110,10 +142,10 @@ def _wide(features: Tensor) -> torch.dtype:
 
 
 def residual_body(widths: tuple[int, int], activation: type[nn.Module] = nn.SiLU) -> nn.Sequential:
-    """Return a body for 128 px: four pixels as channels first, then halvings in two steps, (B, widths[1], 16, 16)."""
+    """Return a body for 128 px: sixteen pixels as channels first, then one halving, (B, widths[1], 16, 16)."""
     first, last = widths
     return nn.Sequential(
-        nn.PixelUnshuffle(2), nn.Conv2d(12, first, 5, stride=2, padding=2), nn.GroupNorm(8, first), activation(),
-        nn.Conv2d(first, last, 3, stride=2, padding=1), Residual(last, activation), Residual(last, activation),
+        nn.PixelUnshuffle(4), nn.Conv2d(48, first, 3, padding=1), Residual(first, activation),
+        nn.Conv2d(first, last, 3, stride=2, padding=1), *(Residual(last, activation) for _ in range(3)),
         nn.GroupNorm(8, last), activation(),
     )  # fmt: skip

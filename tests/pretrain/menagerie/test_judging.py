@@ -13,10 +13,12 @@ import torch
 from pretrain.drawing.pictures import draw_pictures
 from pretrain.judging.network import save_judge
 from pretrain.menagerie.captions import ATTRIBUTES
+from pretrain.menagerie.drawing.pen import GRID
+from pretrain.menagerie.drawing.render import render_with_parts
 from pretrain.menagerie.individual import random_individual, words_of
 from pretrain.menagerie.judge import new_judge, open_judge
 from pretrain.menagerie.judging import judge_loss, measure, pictures_of
-from pretrain.menagerie.lessons import ALIKE, SCENES, Lessons, group_scenes, open_lessons
+from pretrain.menagerie.lessons import ALIKE, SCENES, Lesson, Lessons, group_scenes, open_lessons
 from pretrain.menagerie.looks import LOOKS
 from pretrain.menagerie.scenes import Scene, random_scene, usual_setting
 from pretrain.menagerie.truth import NUMBERS, truth_of
@@ -59,6 +61,18 @@ def test_a_batch_shows_what_its_truth_says(lessons: Lessons) -> None:
         assert int(words[side]) == (1 - int(sides[index]) if turned else int(sides[index]))
 
 
+def test_a_batch_says_where_the_parts_of_its_animals_are(lessons: Lessons) -> None:
+    lesson = lessons.batch(torch.Generator().manual_seed(1))
+    assert lesson.parts.shape == (len(lesson.images), GRID, GRID)
+    drawn = [render_with_parts(scene) for index in range(2) for scene in group_scenes(index)]
+    images = pictures_of([scene for index in range(2) for scene in group_scenes(index)])
+    for image, parts in list(zip(lesson.images, lesson.parts, strict=True))[: lesson.groups * ALIKE * SCENES]:
+        off = torch.stack([(image - images).pow(2).mean((1, 2, 3)), (image.flip(-1) - images).pow(2).mean((1, 2, 3))])
+        turned, index = divmod(int(off.argmin()), len(images))
+        told = torch.from_numpy(drawn[index][1].astype(np.int64))
+        assert torch.equal(parts, told.flip(-1) if turned else told)
+
+
 def test_a_mirrored_picture_is_the_same_animal_that_faces_the_other_side() -> None:
     scene = random_scene(5)
     both = [Scene(scene.who, replace(usual_setting("standing", "plain"), side=side)) for side in ("left", "right")]
@@ -94,11 +108,13 @@ def test_a_judge_learns_and_is_read_back_as_it_was_written(name: str, tmp_path: 
     torch.manual_seed(0)
     judge = new_judge(name)
     scenes = group_scenes(0)
-    images, truth = pictures_of(scenes), truth_of(scenes)
+    images = pictures_of(scenes)
+    parts = torch.from_numpy(np.stack([render_with_parts(scene)[1] for scene in scenes]).astype(np.int64))
+    lesson = Lesson(images, truth_of(scenes), parts, groups=1)
     optimizer = torch.optim.Adam(judge.parameters(), 1e-3)
     losses = []
     for _ in range(4):
-        loss = judge_loss(judge(images), truth, groups=1)
+        loss = judge_loss(judge(images), lesson)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
