@@ -7,14 +7,18 @@ import secrets
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import torch
 
+from core.diffusion.checkpoints.notes import Notes
+from core.diffusion.files import TailTensors
 from core.diffusion.requests import Report
 from worker.engine import CancelReason, Ticket
 from worker.engine.stats import EngineStats
+from worker.serving.work import Learned
 
 STEP_S = 0.5  # how often a sleeping personalization reports
 WIDTH, POSITIONS, IMAGE_SIZE = 8, 5, 64
@@ -36,14 +40,20 @@ def sleeping_backbone(*_: object, **__: object) -> Any:
     return SimpleNamespace(
         name="critters",
         hash=MODEL_HASH,
+        family="sd1",
+        folder=Path("/nowhere"),
+        notes=Notes(),
+        words={},
+        prior_positions=0,
+        pixels_per_latent=8,
         image_size=IMAGE_SIZE,
         sequence_length=32,
         width=WIDTH,
         tokenizer_json=b"{}",
         memory_bytes=0,
         schedule=None,
-        latent_shape=(4, 8, 8),
-        device="cpu",
+        latent_shape_of=lambda *_: (4, 8, 8),
+        device=torch.device("cpu"),
         dtype=torch.float32,
     )
 
@@ -131,7 +141,7 @@ class SleepingEngine:
 
 def _result(kind: str) -> Any:
     if kind == "personalize":
-        return torch.zeros(POSITIONS, WIDTH)
+        return Learned(TailTensors(torch.zeros(POSITIONS, WIDTH)), None)
     return [torch.zeros(3, IMAGE_SIZE, IMAGE_SIZE)]
 
 

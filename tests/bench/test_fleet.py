@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from PIL import Image
 
 from bench.fleet_load.counting import CountingStorage, Counts
 from bench.fleet_load.filling import fill
-from bench.fleet_load.sleeping import SleepingEngine, seconds_of, sleeping_job_id
+from bench.fleet_load.sleeping import MODEL_HASH, SleepingEngine, seconds_of, sleeping_backbone, sleeping_job_id
+from core.config import Settings
+from core.images import to_png
 from core.jobs import keys
+from core.jobs.claims import Claims
 from core.jobs.ids import is_job_id, new_job_id
-from core.jobs.records import JobSpec
+from core.jobs.records import JobSpec, JobStatus
+from core.services import open_services
 from core.storage import open_storage
 from tests.support.job_life import LONG_LEASE_S, Life
 from tests.support.redis_server import redis_server
-from worker.engine import HandedBackError, JobCanceledError
+from worker.engine import Engine, HandedBackError, JobCanceledError
+from worker.model_cache import ModelCache
+from worker.model_publisher import publish_models
+from worker.served_models import ServedModels
+from worker.serving.runner import Runner
+from worker.serving.seat import NoSeat
 
 
 def routine():  # type: ignore[no-untyped-def]
@@ -49,6 +59,29 @@ def test_a_sleeper_can_be_canceled_and_handed_back() -> None:
 
     with pytest.raises(HandedBackError):
         handed_back.result(10)
+
+
+def test_a_worker_that_sleeps_serves_its_model_and_ends_jobs_of_both_kinds(lives: tuple[Life, Life]) -> None:
+    life, _ = lives
+    settings = Settings(_env_file=None, storage=str(life.folder), redis_url=life.redis_url, models="", reconcile_s=1000)
+    services, engine = open_services(settings), SleepingEngine()
+    models = ServedModels(ModelCache(settings.loadable_models, load=sleeping_backbone))
+    publish_models(models._cache, services.registry, models)
+    assert models.hashes() == {"critters": MODEL_HASH}
+    claims = Claims(services.jobs, "w1", lambda: {MODEL_HASH}, can=models.can)
+    runner = Runner(settings, claims, cast(Engine, engine), models, seat=NoSeat())
+    engine.start()
+    job_id = sleeping_job_id(0.01)
+    tail = life.personalization(id=job_id, picture_key=keys.picture(job_id, "5ad0" * 16), model_hash=MODEL_HASH)
+    picture = to_png(Image.new("RGB", (64, 64)))
+
+    life.store.accept(tail, dict.fromkeys(tail.input_keys, picture))
+    life.store.announce(tail)
+    runner.work("personalize")
+    edit = life.accept(life.edit(tail, id=sleeping_job_id(0.01), model_hash=MODEL_HASH))
+    runner.work("edit")
+
+    assert [life.status(spec) for spec in (tail, edit)] == [JobStatus.SUCCEEDED] * 2
 
 
 def test_requests_of_all_processes_are_counted(tmp_path: Path) -> None:
@@ -101,10 +134,12 @@ def all_of_storage(life: Life) -> dict[str, bytes]:
     return {info.key: life.storage.get(info.key) for info in life.storage.list("")}
 
 
-@pytest.mark.parametrize("straight", [True, False], ids=["into the folder", "through the storage"])
-def test_jobs_that_are_filled_in_are_as_if_each_had_been_accepted(lives: tuple[Life, Life], straight: bool) -> None:
+@pytest.mark.parametrize(("straight", "count"), [(True, 67), (False, 3)])  # more than 64 get no nudge of their own
+def test_jobs_that_are_filled_in_are_as_if_each_had_been_accepted(
+    lives: tuple[Life, Life], straight: bool, count: int
+) -> None:
     accepted, filled = lives
-    specs, picture = specs_of_a_backlog(accepted, 70), b"a picture"
+    specs, picture = specs_of_a_backlog(accepted, count), b"a picture"
     for spec in specs:
         accepted.store.accept(spec, dict.fromkeys(spec.input_keys, picture), shared_id=False)
         accepted.store.announce(spec)

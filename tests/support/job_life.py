@@ -64,7 +64,7 @@ class Life:
 
     def edit(self, of: JobSpec, **changes: Any) -> JobSpec:
         fields = {"kind": "edit", "edit": EditParams(), "tail_id": of.tail_id}
-        return JobSpec(**(_common(new_job_id()) | fields | changes))
+        return JobSpec(**(_common(changes.pop("id", new_job_id())) | fields | changes))
 
     def success(self, attempt: Attempt) -> JobEnd:
         """Write a result as a worker does, and return the end that names it."""
