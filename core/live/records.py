@@ -14,8 +14,8 @@ from core.jobs.records import JobSpec, JobStatus, LiveRecord, PreviewRecord
 from core.live import names
 from core.live.scripts import Scripts
 
-TOLD = 64  # jobs of a line whose specs are here, too, so that whoever claims them need not ask storage
-TOLD_S = 60  # and for so long
+TOLD = 1000  # jobs of a line whose specs are here, too, so that whoever claims them need not ask storage
+TOLD_S = 300  # and for so long
 KEEP_S = 300  # how long an ended job's record and events stay; storage keeps the rest
 
 
