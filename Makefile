@@ -2,7 +2,7 @@
 # make test   all tests                                           make lint   ruff and mypy
 # make chart  the Helm chart, linted and rendered by Helm, its objects held against Kubernetes' schemas
 # make dist   the wheels, in dist/                                make test-images   both images built and used
-# make test-browser   the page at / in Chromium, with pictures of every state in out/browser/
+# make test-browser   the pages at / and /docs in Chromium, with pictures of every state in out/browser/
 # make faults breaks a running fleet again and again, and counts what was lost: most of two hours
 # make contract  holds a real server to its OpenAPI document: thousands of generated requests, all checks, a few minutes
 #                (make test has a short run of it)

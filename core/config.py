@@ -105,7 +105,7 @@ class Settings(LimitSettings):
     max_pixels_in_flight: int = Field(
         100_000_000, ge=1, description="decoded at once in an API process, 5 bytes each; a pixel of WebP counts as 4"
     )
-    max_decode_wait_s: float = Field(20, ge=0, description="an upload that waits longer to be decoded gets 503")
+    max_decode_wait_s: float = Field(40, ge=0, description="an upload that waits longer to be decoded gets 503")
     max_body_bytes_in_flight: int = Field(
         256 * 2**20, ge=1, description="of all requests that an API process reads at once; beyond it they get 503"
     )
