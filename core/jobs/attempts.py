@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,6 +11,8 @@ from core.jobs import keys
 from core.jobs.records import JobSpec
 from core.record import SCHEMA_VERSION
 from core.storage.base import Storage
+
+FIRST_ALONE = 3  # the attempt that ran alone if each one before it had ended in a crash
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,14 @@ class AttemptHistory:
         lost = set(self.claimed) - set(self.handed_back) - known
         return len(known) + len(lost) // 2
 
+    def only(self, numbers: Collection[int]) -> AttemptHistory:
+        """Return the history of some of the attempts."""
+        claimed, handed_back, crashed = (
+            tuple(number for number in some if number in numbers)
+            for some in (self.claimed, self.handed_back, self.crashed)
+        )
+        return AttemptHistory(claimed, handed_back, crashed)
+
     @property
     def running(self) -> bool:
         """Whether the newest one may still be running."""
@@ -74,7 +86,14 @@ def _numbers(names: list[str], ending: str) -> tuple[int, ...]:
     return tuple(int(name.removesuffix(ending)) for name in names if name.endswith(ending))
 
 
-def create_attempt(storage: Storage, job_id: str, number: int, worker_id: str, at: datetime) -> bool:
+def create_attempt(storage: Storage, attempt: Attempt, worker_id: str, at: datetime) -> bool:
     """Create an attempt for a worker: True for the one that won."""
-    note = f'{{"schema_version":{SCHEMA_VERSION},"worker":"{worker_id}","at":"{at.isoformat()}"}}'
-    return storage.create(keys.attempt(job_id, number), note.encode(), "application/json")
+    alone = "true" if attempt.alone else "false"
+    note = f'{{"schema_version":{SCHEMA_VERSION},"worker":"{worker_id}","at":"{at.isoformat()}","alone":{alone}}}'
+    return storage.create(keys.attempt(attempt.spec.id, attempt.number), note.encode(), "application/json")
+
+
+def ran_alone(storage: Storage, job_id: str, history: AttemptHistory) -> AttemptHistory:
+    """Return the attempts that had their worker to themselves; of a version that didn't note it, all from the third."""
+    notes = {number: json.loads(storage.get(keys.attempt(job_id, number))) for number in history.claimed}
+    return history.only([number for number, note in notes.items() if note.get("alone", number >= FIRST_ALONE)])

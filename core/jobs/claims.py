@@ -11,12 +11,13 @@ from redis.exceptions import RedisError
 
 from core.errors import GoneError, NotFoundError, StorageUnavailableError
 from core.jobs import keys
-from core.jobs.attempts import Attempt, AttemptHistory, create_attempt, read_attempts
+from core.jobs.attempts import Attempt, AttemptHistory, create_attempt, ran_alone, read_attempts
 from core.jobs.checkpoints import Checkpoints
 from core.jobs.records import JobSpec
 from core.jobs.store import JobStore
 from core.live.names import ALONE, again
 
+CRASHES_ALONE = 2  # that show a job to be what kills its workers, as far as `max_attempts` allows so many
 log = structlog.get_logger()
 
 
@@ -119,9 +120,8 @@ class Claims:
 
     def _create(self, attempt: Attempt) -> bool:
         """Create the attempt in storage; whatever fails on the way, an attempt that did not begin costs nothing."""
-        job_id, now = attempt.spec.id, self.store.clock.now()
         try:
-            return create_attempt(self.store.storage, job_id, attempt.number, self.worker_id, now)
+            return create_attempt(self.store.storage, attempt, self.worker_id, self.store.clock.now())
         except StorageUnavailableError:
             self._undo(attempt)
             raise
@@ -152,11 +152,20 @@ class Claims:
             log.warning("attempt.undo.storage_away", job=attempt.spec.id, error=error.detail)
 
     def _give_up(self, spec: JobSpec, history: AttemptHistory) -> bool:
-        if history.crashes >= self.max_attempts:
+        if history.crashes >= self.max_attempts and self._is_at_fault(spec, history):
             detail = f"the worker was lost in each of {history.unfinished} attempts; the last ones ran alone"
             self.store.fail(spec, "attempts-exhausted", "Too many crashes", detail, attempt=history.newest)
             return True
         return self.store.fail_if_overdue(spec)
+
+    def _is_at_fault(self, spec: JobSpec, history: AttemptHistory) -> bool:
+        """Whether it took enough workers with it that had nothing else to do.
+
+        Crashes beside others say little: a killer takes them along until it is found, and they are told late when a
+        worker is slow to come back. One crash alone may still be chance, two are not.
+        """
+        wanted = min(CRASHES_ALONE, self.max_attempts - 1)
+        return ran_alone(self.store.storage, spec.id, history).crashes >= wanted
 
     def renew(self, attempt: Attempt) -> bool:
         """Renew the lease; False when it is lost for good. Redis being away loses nothing."""

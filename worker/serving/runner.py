@@ -38,7 +38,7 @@ from worker.serving.work import Work, work_for
 
 STORAGE_RETRY_S = 1.0
 HAND_BACK_S = 15  # how long a draining worker waits for storage to come back
-PROBATION_S = 30  # how long a job that was there at two crashes runs alone; after three it has no fourth
+PROBATION_S = 30  # how long a job that was there at two crashes runs alone; after a third it stays alone
 DEVICE_LOST_EXIT_CODE = 71  # EX_OSERR: whoever supervises this process starts it again
 BROKEN_EXIT_CODE = 75  # EX_TEMPFAIL: the same
 EXACT_BUCKET = 1  # a job with `exact` has its calls to itself, so that a repeat is equal bit for bit in any company

@@ -9,6 +9,7 @@ from core.clock import utc_now
 from core.errors import StorageUnavailableError
 from core.jobs import keys
 from core.jobs.attempts import Attempt, read_attempts
+from core.jobs.claims import Claims
 from core.jobs.records import JobSpec, JobStatus
 from core.live.names import ALONE, again, line_key, record_key, told_key
 from core.models.parameters import PersonalizeParams
@@ -137,9 +138,9 @@ def test_a_job_says_that_it_waits_for_a_worker_with_the_tail_prior(
     assert life.store.state(wanting.id).waiting_for == (said if waits else None)
 
 
-def test_after_three_crashes_a_job_fails_with_the_reason(life: Life) -> None:
+def test_a_job_that_killed_two_workers_alone_after_two_in_company_fails_with_the_reason(life: Life) -> None:
     spec = life.accept(life.personalization())
-    for line in ("personalize", AGAIN, ALONE):
+    for line in ("personalize", AGAIN, ALONE, ALONE):
         crash(life, take(life, line=line))
 
     assert life.claims().take(ALONE) is None
@@ -147,7 +148,46 @@ def test_after_three_crashes_a_job_fails_with_the_reason(life: Life) -> None:
     assert state.status is JobStatus.FAILED
     assert state.end is not None
     assert state.end.error is not None
-    assert "3 attempts" in state.end.error.detail
+    assert "4 attempts" in state.end.error.detail
+
+
+def test_crashes_beside_others_fail_nobody_even_if_they_are_told_late(life: Life) -> None:
+    """Three workers died with it and were slow to come back: its leases ran out first, and it was never alone."""
+    life.accept(life.personalization())
+    lost = []
+    for line in ("personalize", "personalize", AGAIN):
+        lost.append(take(life, line=line))
+        life.lose_lease(lost[-1].spec)
+        life.reconciler.reap(lost[-1].spec)
+    for attempt in lost:
+        life.claims().note_crash(attempt)
+
+    assert life.claims().take(AGAIN) is None  # the line in which its crashes were not yet known
+    last = take(life, line=ALONE)
+
+    assert (last.number, last.crashes, last.alone) == (4, 3, True)
+
+
+def test_attempts_of_a_version_that_did_not_note_company_count_as_alone_from_the_third(life: Life) -> None:
+    spec = life.accept(life.personalization())
+    for number, line in enumerate(("personalize", AGAIN, ALONE, ALONE), 1):
+        crash(life, take(life, line=line))
+        life.storage.put(keys.attempt(spec.id, number), b'{"schema_version":1,"worker":"old"}', "application/json")
+
+    assert life.claims().take(ALONE) is None
+    assert life.status(spec) is JobStatus.FAILED
+
+
+@pytest.mark.parametrize(("most", "lines"), [(1, ("personalize",)), (2, ("personalize", AGAIN, ALONE))])
+def test_whoever_allows_fewer_crashes_has_fewer(life: Life, most: int, lines: tuple[str, ...]) -> None:
+    spec = life.accept(life.personalization())
+    for line in lines:
+        crash(life, take(life, line=line))
+
+    last = Claims(life.store, "w9", life.claims().serves, max_attempts=most).take(ALONE if most > 1 else AGAIN)
+
+    assert last is None
+    assert life.status(spec) is JobStatus.FAILED
 
 
 def test_a_job_past_its_deadline_is_ended_instead_of_begun(life: Life) -> None:
