@@ -98,6 +98,7 @@ class Reconciler:
             self._warn_of_eviction()
         if self._clock_check.due():
             self._warn_of_wrong_clock()
+        self.store.deletion.tell_redis()
         for spec in self.store.owed():
             self._guarded(spec.id, partial(self.store.pay, spec))
         if watch is None:

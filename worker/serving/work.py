@@ -191,11 +191,14 @@ class EditWork:
         """Return a tail; its file, if the edit says where it lies, is all that must be there, as deletion takes it."""
         if key:
             with suppress(ObjectMissingError):
-                return load_tail(self._storage.get(key), width=self.backbone.width)
+                return self._read(tail_id, key)
         _, end = self.claims.store.tail_end(tail_id)
         if end is None or end.tail_key is None:
             raise InvalidInputError("tail_id", f"{tail_id} has no tail")
-        return load_tail(self._storage.get(end.tail_key), width=self.backbone.width)
+        return self._read(tail_id, end.tail_key)
+
+    def _read(self, tail_id: str, key: str) -> TailTensors:
+        return load_tail(self.claims.store.ready_tails.file(tail_id, key), width=self.backbone.width)
 
     def _source(self) -> Tensor:
         """Return the picture that sampling starts from: the edit's own, else the first of its tail."""

@@ -44,6 +44,7 @@ class Deletion:
 
     def __init__(self, store: JobStore) -> None:
         self._store = store
+        self._unforgotten: set[str] = set()  # jobs whose deletion Redis has not heard of, as it was away
 
     def tail(self, tail_id: str) -> Deleted:
         """Delete a tail with its personalization; raises NotFoundError."""
@@ -98,7 +99,14 @@ class Deletion:
         try:
             self._store.forget(spec.id)
         except RedisError:
+            self._unforgotten.add(spec.id)
             doubt(self._store.storage, spec.id, entries.places(spec))
+
+    def tell_redis(self) -> None:
+        """Tell Redis of the deletions that it has not heard of; raises RedisError, and they stay owed."""
+        for job_id in list(self._unforgotten):
+            self._store.forget(job_id)
+            self._unforgotten.discard(job_id)
 
     def _tombstone(self, job_id: str, **more: Any) -> JobEnd:
         return JobEnd(job_id=job_id, status=JobStatus.CANCELED, ended_at=self._store.clock.now(), deleted=True, **more)

@@ -11,6 +11,7 @@ from core.jobs.lists.entries import LISTS
 from core.jobs.records import JobSpec, JobStatus
 from core.live import records
 from core.live.names import told_key
+from core.storage.base import ObjectMissingError
 from tests.support.interrupted_storage import Point, stopped_at
 from tests.support.job_life import Life
 from tests.support.recording_storage import RecordingStorage, Request
@@ -100,6 +101,36 @@ def test_a_redis_that_can_not_tell_of_a_deletion_lets_storage_be_asked(
     life.process().store.deletion.tail(spec.tail_id)
     if redis_is == "empty":
         life.live.client.flushall()
+
+    with pytest.raises(GoneError):
+        api.store.ready_tails.end(spec.tail_id)
+
+
+def test_a_tails_file_is_read_once_and_never_after_its_deletion(life: Life) -> None:
+    spec = learned(life)
+    end = life.store.end(spec.id)
+    assert end is not None
+    assert end.tail_key is not None
+    worker, requests = recorded(life)
+
+    read = [worker.store.ready_tails.file(spec.tail_id, end.tail_key) for _ in range(3)]
+    life.process().store.deletion.tail(spec.tail_id)
+
+    assert (read, requests) == ([b"tail"] * 3, [("get", end.tail_key)])
+    with pytest.raises(ObjectMissingError):
+        worker.store.ready_tails.file(spec.tail_id, end.tail_key)
+
+
+def test_a_deletion_that_redis_did_not_hear_of_is_told_to_it_when_it_is_back(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, api = learned(life), life.process()
+    assert api.store.ready_tails.end(spec.tail_id)[1] is not None
+    with monkeypatch.context() as outage:
+        deleting = without_redis(life, outage)
+        deleting.store.deletion.tail(spec.tail_id)
+
+    deleting.reconciler.run_once()
 
     with pytest.raises(GoneError):
         api.store.ready_tails.end(spec.tail_id)
