@@ -197,6 +197,7 @@ def main() -> None:
         columns = ["uploads at once", "MB before", "MB peak", "MB after", "seconds", "answers"]
         show("memory of the API process", columns, cells)
         waiting = measure_waiting(url, uploads=options.uploads, polls=options.polls, seconds=options.seconds)
+        time.sleep(SETTLE_S)
         level = api.memory_info().rss / 1e6
     rows = [
         (w.what, *(f"{v:.1f}" for v in (w.idle_p50, w.idle_p99, w.loaded_p50, w.loaded_p99)), w.answers)

@@ -15,6 +15,7 @@ from core.diffusion.requests import Report
 from core.live.names import events_key
 from tests.support.job_life import Life
 from tests.support.redis_server import redis_server
+from worker.serving import progress as progress_module
 from worker.serving.progress import Progress
 from worker.serving.work import PersonalizeWork
 
@@ -92,3 +93,19 @@ def test_a_quick_job_is_checkpointed_after_each_sixteenth_of_its_steps(life: Lif
         kept += [int(load_tensors(life.storage.get(key))["step"]) for key in found]
 
     assert sorted(set(kept)) == list(range(50, 160, 10))
+
+
+def test_the_first_step_began_as_long_before_its_report_as_steps_take(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life.accept(life.personalization())
+    attempt = life.claims().take("personalize")
+    assert attempt is not None
+    now = [100.0]
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: now[0])
+    progress = Progress(attempt, life.claims(), checkpoint_s=60)
+    assert progress.steps() is None
+    for step in (5, 6, 7):  # it goes on from a checkpoint
+        progress.note(Report(step, 9, 0.5))
+        assert progress.steps() == (None if step == 5 else (98.0, now[0]))
+        now[0] += 2
