@@ -52,14 +52,19 @@ def shots_of(ground: Ground, case: Any, pictures: int) -> Shots:
 
 def compete(trial: Trial, *, entries: Sequence[Entry], plan: Plan) -> list[Row]:
     """Return each entry's marks of all cases of the trial."""
-    stage = plan.stage(trial)
+    stage, asks = plan.stage(trial), asks_of(trial, plan)
+    return [_row(trial, stage, entry, plan, asks) for entry in entries]
+
+
+def asks_of(trial: Trial, plan: Plan) -> dict[int, list[Ask]]:
+    """Return what is asked of each of a trial's cases, by its number."""
     worded = trial.captions_read()
-    assert worded is not None  # noqa: S101 - it always is one
-    asks = {
-        case.number: [Ask(trial.ground.caption(t), seed, worded(case, t)) for t, seed in plan.asked(case)]
+    return {
+        case.number: [
+            Ask(trial.ground.caption(target), seed, worded(case, target)) for target, seed in plan.asked(case)
+        ]
         for case in trial.cases
     }
-    return [_row(trial, stage, entry, plan, asks) for entry in entries]
 
 
 def _row(trial: Trial, stage: Stage, entry: Entry, plan: Plan, asks: dict[int, list[Ask]]) -> Row:
@@ -99,11 +104,12 @@ class Kept:
     The judge is no part of it: another one can mark them without anything being learned again.
     """
 
-    def __init__(self, folder: Path | None, stage: Stage, entry: Entry, number: int, asks: Sequence[Ask]) -> None:
+    def __init__(self, folder: Path | None, stage: Stage, entry: Entry, who: object, asks: Sequence[Ask]) -> None:
+        """`who`: the individual's number, or whatever else JSON can say of whom the pictures are."""
         of = [
             stage.backbone.hash,
             stage.backbone.prior_sha256,
-            number,
+            who,
             entry.pictures,
             settings_of(entry.method),
             entry.method.rests_on(stage),
@@ -113,6 +119,12 @@ class Kept:
         digest = hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()
         self._path = None if folder is None else folder / "pictures" / f"{digest[:24]}.png"
         self._count = len(asks)
+
+    def beside(self, suffix: str) -> Path:
+        """Return the path of another file of the same name; ValueError without a folder."""
+        if self._path is None:
+            raise ValueError("nothing is kept")
+        return self._path.with_suffix(suffix)
 
     def load(self) -> NDArray[np.uint8] | None:
         """Return the pictures (N, H, W, 3), or None."""

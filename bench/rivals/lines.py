@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from bench.rivals.adapter.method import ZeroShot
 from bench.rivals.inversion import TextualInversion
 from bench.rivals.method import Method
 from bench.rivals.plain import Plain, Sdedit, Words
@@ -25,6 +26,7 @@ METHODS: dict[str, type[Method]] = {
     "dreambooth": DreamBooth,
     "lora": Lora,
     "imagic": Imagic,
+    "adapter": ZeroShot,
 }
 TUNED = Path(__file__).with_name("tuned.json")  # by world: each method's settings at its full length, and `quick`
 
@@ -70,9 +72,9 @@ def _method(line: str, name: str, pairs: dict[str, object], recipes: Mapping[str
     return replace(kind(), **pairs)  # type: ignore[arg-type] # mypy does not know the fields
 
 
-def tuned_lines(world: str, path: Path = TUNED) -> dict[str, dict[str, str]]:
+def tuned_lines(world: str) -> dict[str, dict[str, str]]:
     """Return the settings that were chosen on development individuals, by method: `full`, and at `fast`'s `quick`."""
-    found: dict[str, dict[str, dict[str, str]]] = json.loads(path.read_text())
+    found: dict[str, dict[str, dict[str, str]]] = json.loads(TUNED.read_text())
     return found.get(world, {})
 
 

@@ -174,7 +174,7 @@ class Trial:
 
         return self._row(way, None, None, pictures)
 
-    def captions_read(self) -> Prompts:
+    def captions_read(self) -> Callable[[Any, Any], str]:
         """Return prompts that also say all looks that the judge reads off the individual's only picture."""
         images = torch.stack([self.ground.image(self.ground.scenes(case, 1)[0]) for case in self.cases])
         read = self.ground.read(self.scorer.judge, images)

@@ -43,10 +43,10 @@ def write_checkpoint(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        vocab = _write_tokenizer(folder / "tokenizer", pad="!" if kind == "sd21" else EOS)
+        vocab = write_tokenizer(folder / "tokenizer", pad="!" if kind == "sd21" else EOS)
         _write_text_encoder(folder / "text_encoder", kind, vocab, variant)
         if kind == "sdxl":
-            _write_tokenizer(folder / "tokenizer_2", pad="!")
+            write_tokenizer(folder / "tokenizer_2", pad="!")
             _write_second_text_encoder(folder / "text_encoder_2", vocab, variant)
         _write_unet(folder / "unet", kind, variant)
         _write_vae(folder / "vae", kind, variant, force_upcast=force_upcast)
@@ -71,7 +71,7 @@ def _write_json(path: Path, content: object) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
 
 
-def _write_tokenizer(folder: Path, pad: str) -> dict[str, int]:
+def write_tokenizer(folder: Path, pad: str) -> dict[str, int]:
     """Write a byte-level BPE in CLIP's two files, without a tokenizer.json, and return its vocabulary."""
     alphabet = sorted(ByteLevel.alphabet())  # "!" comes first, as in CLIP
     tokens = [*alphabet, *(f"{symbol}</w>" for symbol in alphabet), *(merge.replace(" ", "") for merge in MERGES)]

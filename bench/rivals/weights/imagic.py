@@ -83,7 +83,7 @@ class Imagic(Method):
             losses = train(
                 list(weights.values()), loss_of, steps=self.tuning_steps, learning_rate=self.tuning_rate, seed=seed
             )
-            kept = {name: weight.detach().clone() for name, weight in weights.items()}
+            kept = {name: weight.detach().to("cpu", copy=True) for name, weight in weights.items()}
         return Subject(shots, kept | {_EMBEDDING: text.sequence}, [*first, *losses])
 
 

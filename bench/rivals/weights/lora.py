@@ -34,7 +34,7 @@ class Lora(DreamBooth):
             losses = train(
                 list(weights.values()), loss_of, steps=self.steps, learning_rate=self.learning_rate, seed=seed
             )
-            kept = {name: weight.detach().clone() for name, weight in weights.items()}
+            kept = {name: weight.detach().to("cpu", copy=True) for name, weight in weights.items()}
         return Subject(shots, kept, losses)
 
     def applied(self, stage: Stage, subject: Subject) -> AbstractContextManager[None]:

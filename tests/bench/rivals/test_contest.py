@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from bench.rivals import lines
+from bench.rivals.comparison import page, sheet
 from bench.rivals.contest import Plan, compete, shots_of
 from bench.rivals.inversion import TextualInversion
 from bench.rivals.lines import METHODS, Entry, field_lines, read_entry
@@ -16,6 +19,7 @@ from bench.rivals.method import Ask, Shots, Stage, Subject
 from bench.rivals.plain import Plain
 from bench.rivals.table import of_bytes, plot, results, show_results
 from bench.rivals.timing import Timer, Timing, hours
+from bench.rivals.tune import FULL, GRIDS, QUICK, best, tries
 from bench.trials.cases import Case, cases
 from bench.trials.keep import Keep
 from bench.trials.scoring import Scorer
@@ -74,8 +78,9 @@ def test_a_line_names_a_method_with_changes_its_pictures_and_whose_seconds_it_ta
 
 @pytest.mark.parametrize("world", GROUNDS)
 def test_the_whole_field_can_be_read(world: str) -> None:
-    entries = [read_entry(line, RECIPES) for line in field_lines(world)]
+    entries = [read_entry(line, RECIPES) for line in field_lines(world, adapter=True)]
     assert {type(entry.method) for entry in entries} >= set(METHODS.values())
+    assert "adapter" not in field_lines(world)
     assert {"fast", "paper", "paper seconds=fast", "fast pictures=4"} <= {entry.line for entry in entries}
 
 
@@ -202,3 +207,47 @@ def test_the_table_pairs_everybody_with_fast(tmp_path: Path, capsys: pytest.Capt
 
 def _marks(identity: float, text: float) -> dict[str, float]:
     return {"identity": identity, "twin": identity, "text": text, "leak place": 0.0}
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_every_method_is_tuned_with_as_many_tries(name: str) -> None:
+    entries = [read_entry(line, RECIPES) for line in tries(name)]
+    quick = [entry for entry in entries if entry.seconds]
+    assert len(entries) - len(quick) == FULL
+    assert len(quick) == (QUICK if entries[0].method.steps_in_all else 0)
+    assert len({entry.line for entry in entries}) == len(entries)
+
+
+def test_the_best_is_good_in_identity_and_in_text() -> None:
+    entries = [read_entry(line, RECIPES) for line in ("lora rank=1", "lora rank=2", "lora rank=3 seconds=fast")]
+    timing = Timing(1.5, 0.1, 1, 0.5, 0.25, 30, 2560)
+    values = ((1.0, 0.0), (0.6, 0.6), (0.5, 0.1))
+    rows = [Row(entry.line, None, {0: [_marks(*value)]}) for entry, value in zip(entries, values, strict=True)]
+    assert best(results(entries, [timing] * 3, rows)) == {"lora": {"full": "lora rank=2", "quick": "lora rank=3"}}
+
+
+def test_tuned_lines_join_the_field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "tuned.json"
+    path.write_text(
+        '{"critters": {"imagic": {"full": "imagic eta=0.5"}, "lora": {"full": "lora rank=2", "quick": "lora"}}}'
+    )
+    monkeypatch.setattr(lines, "TUNED", path)
+    found = field_lines("critters")
+    assert {"imagic eta=0.5", "lora rank=2", "lora seconds=fast", "lora rank=2 pictures=8"} <= set(found)
+    assert "imagic eta=0.5 pictures=4" not in found
+
+
+def test_the_page_has_the_figures_of_the_run_and_a_sheet_of_each_individual() -> None:
+    share = {"mean": 51.2, "low": 40.0, "high": 60.0}
+    row = {"line": "lora rank=2", "steps": 5, "seconds": 1.26, "bytes_kept": 2560, "users_a_minute": 3.0}
+    row |= {"per_prompt": True, "shares": {"identity": share, "text": share}}
+    text = page(
+        {"machine": {"load": "1.0"}, "rows": [row]}, "2 individuals", "test", "b", [("a.webp", ["a dog", "a cat"])]
+    )
+    assert "| `lora rank=2` | 5 | 1.3 a prompt | 2.6 kB | 3.0 | 51 (40-60) | 51 (40-60) |" in text
+    assert "![a dog](a.webp)\n\n1. a dog\n2. a cat\n" in text
+    red, blue = (np.full((64, 64, 3), color, np.uint8) for color in ((255, 0, 0), (0, 0, 255)))
+    drawn = np.asarray(sheet([("one", [red, blue]), ("two, of a long line that must be broken", [blue])], ["1", "2"]))
+    assert drawn[40, 270].tolist() == [255, 0, 0]
+    assert drawn[40, 340].tolist() == drawn[110, 270].tolist() == [0, 0, 255]
+    assert drawn[110, 340].tolist() == [255, 255, 255]

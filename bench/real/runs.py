@@ -1,0 +1,88 @@
+"""One method with one photographed subject: learned, drawn, timed, kept."""
+
+from __future__ import annotations
+
+import json
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bench.cores import with_the_cores
+from bench.real.subjects import Photographed
+from bench.rivals.contest import Kept
+from bench.rivals.lines import Entry
+from bench.rivals.method import RowMethod, Shots, Stage, Subject
+from core.diffusion.checkpoints.headers import sha256_of
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one subject took: seconds to learn and for a picture, the most memory in bytes, the bytes kept."""
+
+    seconds: float
+    picture: float
+    memory: int
+    bytes_kept: int
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A subject's pictures (N, H, W, 3) in the order of its asks, and what they took."""
+
+    pictures: NDArray[np.uint8]
+    cost: Cost
+
+
+def make(stage: Stage, entry: Entry, subject: Photographed, seeds: int, folder: Path) -> Made:
+    """Learn and draw a subject, or take up what lies in the folder of an earlier run."""
+    asks = subject.asks(seeds)
+    who = [subject.name, *(sha256_of(path) for path in subject.pictures[: entry.pictures])]
+    kept = Kept(folder, stage, entry, [*who, *subject.prompts], asks)
+    costs = kept.beside(".json")
+    found = kept.load()
+    if found is not None and costs.exists():
+        return Made(found, Cost(**json.loads(costs.read_text())))
+    shots = subject.shots(min(entry.pictures, len(subject.pictures)), stage.backbone.image_size)
+    _forget_peak(stage)
+    learned, seconds = _timed(stage, lambda: _learned(stage, entry, shots))
+    pictures, drawing = _timed(stage, lambda: entry.method.draw(stage, learned, asks))
+    cost = Cost(seconds, drawing / len(asks), _peak_memory(stage), learned.bytes_kept)
+    kept.save(pictures)
+    costs.write_text(json.dumps(asdict(cost)))
+    return Made(pictures, cost)
+
+
+def _learned(stage: Stage, entry: Entry, shots: Shots) -> Subject:
+    """Learn with all cores: rows on the engine's thread, weights on one that has them for as long."""
+    if isinstance(entry.method, RowMethod):
+        return entry.method.learn(stage, shots, 0)
+    return with_the_cores(lambda: entry.method.learn(stage, shots, 0))
+
+
+def _timed(stage: Stage, run: Callable[[], T]) -> tuple[T, float]:
+    began = time.perf_counter()
+    result = run()
+    if stage.backbone.device.type == "cuda":
+        torch.cuda.synchronize(stage.backbone.device)
+    return result, time.perf_counter() - began
+
+
+def _forget_peak(stage: Stage) -> None:
+    if stage.backbone.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(stage.backbone.device)
+
+
+def _peak_memory(stage: Stage) -> int:
+    """Return the most bytes that were used: of the GPU since it was last forgotten, else by the process so far."""
+    if stage.backbone.device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(stage.backbone.device))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
