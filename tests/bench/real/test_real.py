@@ -139,9 +139,9 @@ def test_what_is_wrong_with_a_subject_is_said(tmp_path: Path) -> None:
     write_subject(tmp_path / "0", "dog", 1, targets=["a cat"])
     with pytest.raises(SystemExit, match="no word 'dog'"):
         read_subjects(tmp_path)
-    write_subject(tmp_path / "00", "dog", 1, worded=["a red dog"])
+    write_subject(tmp_path / "others" / "b", "dog", 1, worded=["a red dog"])
     with pytest.raises(SystemExit, match="1 worded"):
-        read_subjects(tmp_path)
+        read_subjects(tmp_path / "others")
 
 
 def test_pictures_are_cut_to_squares_of_the_models_size(folder: Path) -> None:
