@@ -84,11 +84,12 @@ def plot(found: Sequence[Result], path: Path) -> None:
     of_seconds = [max(0.01, result.seconds) for result in found]
     of_kept = [float(max(_NO_BYTES, result.bytes_kept)) for result in found]
     for name, values, label in (("seconds", of_seconds, "seconds to learn"), ("bytes", of_kept, "bytes kept")):
-        figure, axes = new_figure(len(asked), 4 * len(asked), 4.5)
+        figure, [*axes, beside] = new_figure(len(asked) + 1, 4 * (len(asked) + 1), 4.5)
         for axis, question in zip(axes, asked, strict=True):
             _scatter(axis, found, values, question)
-            axis.set(xlabel=label, ylabel=f"{question}, %", xscale="log")
-        axes[0].legend(fontsize=5)
+            axis.set(xlabel=label, ylabel=f"{question}, %", xscale="log", ylim=(-3, 103))
+        beside.legend(*axes[0].get_legend_handles_labels(), fontsize=5, loc="center left")
+        beside.axis("off")
         save_figure(figure, path.with_name(f"{path.name}-{name}.png"))
 
 
