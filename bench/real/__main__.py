@@ -112,6 +112,7 @@ def main() -> None:
     parser.add_argument("--sampling-seeds", type=int, default=2)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="float32", help="what trains weights needs float32 or bfloat16")
+    parser.add_argument("--threads", type=int, default=CORES, help="1 on a CPU that others keep busy")
     parser.add_argument("--keep", type=Path, default=Path("build/real"), help="what lies there is not made again")
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
     options = parser.parse_args()
@@ -122,7 +123,7 @@ def main() -> None:
         raise SystemExit(f"{late}: seconds= needs the timings of bench.rivals; say how many steps")
     subjects = read_subjects(options.subjects)
     backbone = load_backbone(str(options.model), name="real", device=options.device, dtype=options.dtype)
-    stage = Stage(Studio(backbone, quiet=True, threads=CORES), recipes["fast"].edit)
+    stage = Stage(Studio(backbone, quiet=True, threads=options.threads), recipes["fast"].edit)
     clip, dino = Clip(options.clip, backbone.device), Dino(options.dino, backbone.device)
     made: list[list[Made]] = []
     figures: list[Figures] = []

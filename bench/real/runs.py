@@ -63,7 +63,7 @@ def make(stage: Stage, entry: Entry, subject: Photographed, seeds: int, folder: 
 
 def _learned(stage: Stage, entry: Entry, shots: Shots) -> Subject:
     """Learn with all cores: rows on the engine's thread, weights on one that has them for as long."""
-    if isinstance(entry.method, RowMethod):
+    if isinstance(entry.method, RowMethod) or stage.studio.threads == 1:
         return entry.method.learn(stage, shots, 0)
     return with_the_cores(lambda: entry.method.learn(stage, shots, 0))
 

@@ -82,7 +82,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch, *methods: str) -> dict[str, Any]:
     """Run the command, and return what it wrote by the method's line."""
-    arguments = ["--sampling-seeds", "1", "--keep", str(folder / "keep"), "--out", str(folder / "out")]
+    arguments = [
+        "--sampling-seeds",
+        "1",
+        "--threads",
+        "1",
+        "--keep",
+        str(folder / "keep"),
+        "--out",
+        str(folder / "out"),
+    ]
     for name in ("model", "subjects", "clip", "dino"):
         arguments += [f"--{name}", str(folder / name)]
     monkeypatch.setattr(sys, "argv", ["bench.real", *arguments, "--methods", *methods])
