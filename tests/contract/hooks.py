@@ -99,7 +99,9 @@ def _mended(name: str, value: Any) -> Any:
         return [_pictured(one) for one in value] if isinstance(value, list) else _pictured(value)
     if name == "labels" and isinstance(value, dict):  # those that are sent join those that the tail has: eight at most
         return {f"label{n}": None if text is None else _shown(text, "x") for n, text in enumerate(value.values())}
-    if name in ("width", "height") and isinstance(value, int):  # each model takes others
+    if name in ("width", "height") and isinstance(
+        value, int | float
+    ):  # each model takes others; 64.0 is an integer, too
         return 64
     return value
 
