@@ -165,7 +165,7 @@ def without_null(field: Schema) -> Schema:
 def _limits(settings: Settings) -> dict[str, Schema]:
     """Return what this server allows, by the name of the field."""
     text = {"type": "string", "minLength": 1, "maxLength": settings.max_prompt_chars, "pattern": _NOT_BLANK}
-    blank = {"type": "string", "maxLength": settings.max_prompt_chars}
+    blank = {"type": "string", "maxLength": settings.max_prompt_chars, "pattern": f"^({_NOT_BLANK[1:-1]})?$"}
     ttl = {} if settings.retention is None else {"ttl": {"type": "integer", "maximum": int(settings.retention)}}
     return {
         "prompt": text,
