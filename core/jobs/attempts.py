@@ -56,11 +56,13 @@ class AttemptHistory:
     def crashes(self) -> int:
         """How many ended with their process while its machine lived on: the job itself may be the reason.
 
-        Of those that were lost without a word (a machine died or was taken away) only every second one counts.
+        Of those that were lost without a word only the first and then every second one counts: mostly their machine
+        died or was taken away. The first does, as a worker that died of a job may be slow to come back and tell so,
+        and meanwhile the job would take the next worker with all that runs there.
         """
         known = set(self.crashed) - set(self.handed_back)
         lost = set(self.claimed) - set(self.handed_back) - known
-        return len(known) + len(lost) // 2
+        return len(known) + (len(lost) + 1) // 2
 
     def only(self, numbers: Collection[int]) -> AttemptHistory:
         """Return the history of some of the attempts."""

@@ -11,7 +11,7 @@ import pytest
 
 from core.jobs.attempts import Attempt
 from core.jobs.claims import Claims
-from core.live.names import DRAINING, LEASES
+from core.live.names import DRAINING, LEASES, again
 from tests.support.job_life import LONG_LEASE_S, Life
 from tests.support.redis_server import redis_server
 from worker.serving.heartbeat import Heartbeat
@@ -60,7 +60,7 @@ def test_a_lease_that_another_has_is_told_and_the_others_are_kept(life: Life) ->
     attempts = [taken(life, claims) for _ in range(2)]
     life.live.leases.release(attempts[0].spec.id, attempts[0].token)
     life.reconciler.reap(attempts[0].spec)
-    newer = life.claims("w2").take("personalize")
+    newer = life.claims("w2").take(again("personalize"))
     assert newer is not None
 
     heartbeat(claims, attempts, lost).beat()
