@@ -162,6 +162,8 @@ def _mend_edit(body: dict[str, Any]) -> None:
         if isinstance(tails, list):
             sweep.pop("tail_scale", None)
             sweep.setdefault("seed", [1])
+    if body.get("strength") is not None and not body.get("picture") and not body.get("picture_url"):
+        body["picture_url"] = RECEIVER  # the tail may have come as a file, without its picture
     _mend_strength(body)
     _mend_webhook(body)
 
