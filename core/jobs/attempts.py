@@ -10,7 +10,7 @@ from datetime import datetime
 from core.jobs import keys
 from core.jobs.records import JobSpec
 from core.record import SCHEMA_VERSION
-from core.storage.base import Storage
+from core.storage.base import ObjectMissingError, Storage
 
 FIRST_ALONE = 3  # the attempt that ran alone if each one before it had ended in a crash
 
@@ -41,6 +41,7 @@ class AttemptHistory:
     claimed: tuple[int, ...] = ()
     handed_back: tuple[int, ...] = ()
     crashed: tuple[int, ...] = ()
+    in_company: tuple[int, ...] = ()  # of those that began alone
 
     @property
     def newest(self) -> int:
@@ -66,11 +67,8 @@ class AttemptHistory:
 
     def only(self, numbers: Collection[int]) -> AttemptHistory:
         """Return the history of some of the attempts."""
-        claimed, handed_back, crashed = (
-            tuple(number for number in some if number in numbers)
-            for some in (self.claimed, self.handed_back, self.crashed)
-        )
-        return AttemptHistory(claimed, handed_back, crashed)
+        each = (self.claimed, self.handed_back, self.crashed, self.in_company)
+        return AttemptHistory(*(tuple(number for number in some if number in numbers) for some in each))
 
     @property
     def running(self) -> bool:
@@ -81,7 +79,8 @@ class AttemptHistory:
 def read_attempts(storage: Storage, job_id: str) -> AttemptHistory:
     """Read a job's attempts from storage."""
     names = [info.key.rsplit("/", 1)[1] for info in storage.list(keys.attempts(job_id))]
-    return AttemptHistory(_numbers(names, ".json"), _numbers(names, ".handed-back"), _numbers(names, ".crashed"))
+    endings = (".json", ".handed-back", ".crashed", ".in-company")
+    return AttemptHistory(*(_numbers(names, ending) for ending in endings))
 
 
 def _numbers(names: list[str], ending: str) -> tuple[int, ...]:
@@ -96,6 +95,17 @@ def create_attempt(storage: Storage, attempt: Attempt, worker_id: str, at: datet
 
 
 def ran_alone(storage: Storage, job_id: str, history: AttemptHistory) -> AttemptHistory:
-    """Return the attempts that had their worker to themselves; of a version that didn't note it, all from the third."""
-    notes = {number: json.loads(storage.get(keys.attempt(job_id, number))) for number in history.claimed}
-    return history.only([number for number, note in notes.items() if note.get("alone", number >= FIRST_ALONE)])
+    """Return the attempts that had their worker to themselves to the end.
+
+    Of those whose note doesn't say (it is of an earlier version, or just deleted with its job) all from the third.
+    """
+    began = [number for number in history.claimed if _began_alone(storage, job_id, number)]
+    return history.only(set(began) - set(history.in_company))
+
+
+def _began_alone(storage: Storage, job_id: str, number: int) -> bool:
+    try:
+        note = json.loads(storage.get(keys.attempt(job_id, number)))
+    except (ObjectMissingError, ValueError):
+        note = {}
+    return bool(note.get("alone", number >= FIRST_ALONE))

@@ -153,7 +153,8 @@ class Claims:
 
     def _give_up(self, spec: JobSpec, history: AttemptHistory) -> bool:
         if history.crashes >= self.max_attempts and self._is_at_fault(spec, history):
-            detail = f"the worker was lost in each of {history.unfinished} attempts; the last ones ran alone"
+            detail = f"the worker was lost in each of {history.unfinished} attempts"
+            detail += "; the last ones ran alone" if self.max_attempts > 1 else ""
             self.store.fail(spec, "attempts-exhausted", "Too many crashes", detail, attempt=history.newest)
             return True
         return self.store.fail_if_overdue(spec)
@@ -178,6 +179,10 @@ class Claims:
     def note_crash(self, attempt: Attempt) -> None:
         """Note that an attempt may have broken its process or device; its lease runs out by itself."""
         self.store.storage.create(keys.crashed(attempt.spec.id, attempt.number), b"")
+
+    def note_company(self, attempt: Attempt) -> None:
+        """Note, before others join it, that what befalls an attempt that ran alone may be their doing from now on."""
+        self.store.storage.create(keys.in_company(attempt.spec.id, attempt.number), b"")
 
     def hand_back(self, attempt: Attempt) -> None:
         """Give a job back so that another worker goes on with it; the attempt costs nothing.

@@ -53,6 +53,11 @@ def crashed(job_id: str, number: int) -> str:
     return f"jobs/{job_id}/attempts/{number:04d}.crashed"
 
 
+def in_company(job_id: str, number: int) -> str:
+    """Return the key that says that an attempt which began alone got company before it ended."""
+    return f"jobs/{job_id}/attempts/{number:04d}.in-company"
+
+
 def output(job_id: str, number: int, name: str) -> str:
     """Return the key of what an attempt made: a tail, a result, a checkpoint."""
     return f"{outputs(job_id)}{number:04d}/{name}"

@@ -7,6 +7,9 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+import structlog
+
+from core.errors import StorageUnavailableError
 from core.jobs.attempts import Attempt
 from core.jobs.claims import Claims
 from core.jobs.records import JobKind
@@ -14,6 +17,7 @@ from core.live.names import ALONE, again
 from worker.serving.active import ActiveAttempt
 from worker.serving.slots import Slots
 
+log = structlog.get_logger()
 COMPANY_S = 3  # how long others are let in before the next job runs alone
 ELECTED_S = 20  # how long a worker is the one that makes itself free, unless it asks again
 
@@ -74,7 +78,12 @@ class Taker:
         return attempt
 
     def end_probation(self, active: ActiveAttempt) -> None:
-        """Let others in beside a job that has run alone for long enough."""
+        """Let others in beside a job that has run alone for long enough; without storage it stays alone."""
+        try:
+            self.claims.note_company(active.attempt)
+        except StorageUnavailableError as error:
+            log.warning("probation.storage_away", job=active.attempt.spec.id, error=error.detail)
+            return
         with self._lock:
             if active.alone:
                 active.alone = False

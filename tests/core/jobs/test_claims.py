@@ -6,10 +6,11 @@ from datetime import timedelta
 import pytest
 
 from core.clock import utc_now
-from core.errors import StorageUnavailableError
+from core.errors import GoneError, StorageUnavailableError
 from core.jobs import keys
-from core.jobs.attempts import Attempt, read_attempts
+from core.jobs.attempts import Attempt, AttemptHistory, read_attempts
 from core.jobs.claims import Claims
+from core.jobs.keeping.deletion import Deletion
 from core.jobs.records import JobSpec, JobStatus
 from core.live.names import ALONE, again, line_key, record_key, told_key
 from core.models.parameters import PersonalizeParams
@@ -176,6 +177,26 @@ def test_attempts_of_a_version_that_did_not_note_company_count_as_alone_from_the
 
     assert life.claims().take(ALONE) is None
     assert life.status(spec) is JobStatus.FAILED
+
+
+def test_a_job_that_is_deleted_while_its_crashes_are_counted_is_gone_without_an_error(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = life.accept(life.personalization())
+    for line in ("personalize", AGAIN, ALONE, ALONE):
+        crash(life, take(life, line=line))
+    claims = life.claims()
+    really = claims._is_at_fault
+
+    def deleted_meanwhile(spec: JobSpec, history: AttemptHistory) -> bool:
+        Deletion(life.store).job(spec.id)
+        return really(spec, history)
+
+    monkeypatch.setattr(claims, "_is_at_fault", deleted_meanwhile)
+
+    assert claims.take(ALONE) is None
+    with pytest.raises(GoneError):
+        life.store.spec(spec.id)
 
 
 @pytest.mark.parametrize(("most", "lines"), [(1, ("personalize",)), (2, ("personalize", AGAIN, ALONE))])

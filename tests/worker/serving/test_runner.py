@@ -170,6 +170,24 @@ def test_after_its_probation_a_job_goes_on_with_others_beside_it(life: Life) -> 
     assert runner.slots.taken() == {"personalize": 1, "edit": 0}
 
 
+def test_a_crash_after_its_probation_is_none_that_it_met_alone(life: Life) -> None:
+    spec = met_crashes(life, 2)
+    for number in (3, 4):
+        runner = worker(life, f"w{number}")
+        active = takes(runner)
+        assert active is not None
+        assert active.attempt.number == number
+        if number == 3:
+            runner.taker.end_probation(active)
+        life.claims().note_crash(active.attempt)
+        life.reconciler.reap(spec, token=active.attempt.token)
+
+    last = takes(worker(life, "w5"))
+
+    assert last is not None
+    assert (last.attempt.number, last.attempt.crashes, last.alone) == (5, 4, True)
+
+
 def test_a_lost_lease_stops_its_own_attempt_and_not_a_newer_one_of_the_same_job(life: Life) -> None:
     life.accept(life.personalization())
     runner = worker(life, "w1")
