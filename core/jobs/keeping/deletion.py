@@ -80,8 +80,7 @@ class Deletion:
                 store.cancel(job_id)
             end = store.end(job_id)
         if end is None or not end.deleted:
-            tombstone = self._counted(self._tombstone(job_id, owner=spec.owner, expired=expired))
-            store.storage.put(keys.end(job_id), tombstone.model_dump_json().encode(), "application/json")
+            self._bury(self._counted(self._tombstone(job_id, owner=spec.owner, expired=expired)))
             store.usage.deleted(spec, end)
         self._have_it_forgotten(spec)
         store.lists.remove(entries.places(spec))
@@ -116,6 +115,13 @@ class Deletion:
         going = not_to_stay(self._store.storage, tombstone.job_id, tombstone)
         size = sum(info.size for info in going)
         return tombstone.model_copy(update={"gone_objects": len(going), "gone_bytes": size})
+
+    def _bury(self, tombstone: JobEnd) -> None:
+        """Write a tombstone unless somebody has while its figures were counted, of a job that was going by then."""
+        now = self._store.end(tombstone.job_id)
+        if now is None or not now.deleted:
+            key = keys.end(tombstone.job_id)
+            self._store.storage.put(key, tombstone.model_dump_json().encode(), "application/json")
 
     def _sweep(self, job_id: str) -> None:
         sweep(self._store.storage, job_id, self._tombstone(job_id))

@@ -6,28 +6,25 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import islice, takewhile
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import structlog
 
-from core.errors import GoneError, NotFoundError
-from core.jobs import keys
+from core.errors import NotFoundError
 from core.jobs.ids import is_job_id
+from core.jobs.keeping.needs import NEEDED_S, Needs
 from core.jobs.keeping.terms import expires_at
-from core.jobs.lists import entries
-from core.jobs.lists.entries import Entry
-from core.jobs.records import JobEnd, JobSpec, JobStatus
+from core.jobs.records import JobEnd, JobSpec
 from core.pace import Pace
 
 if TYPE_CHECKING:
+    from core.jobs.keeping.deletion import Deleted
     from core.jobs.store import JobStore
 
 EXPIRING = "expiring/"
 EVERY_S = 10
 MOST_AT_ONCE = 100  # in one pass of the reconciler, which has more to do
-WANTED_S = 60  # so often a tail whose time is over is looked at again for as long as edits need it
-ACCEPTING = timedelta(hours=1)  # an entry without a job so long after belongs to a request that never got its 202
 MOST_S = 1.0  # and for so long: it must go on leading
 log = structlog.get_logger()
 
@@ -45,6 +42,7 @@ class Expiry:
         """`guarded` runs what concerns one job and contains what is wrong with it."""
         self._store = store
         self._guarded = guarded
+        self._needs = Needs(store)
         self._pace = Pace(EVERY_S)
 
     def go_on(self) -> None:
@@ -65,8 +63,8 @@ class Expiry:
     def _expire(self, key: str) -> None:
         job_id = key.rpartition("-")[2]
         if is_job_id(job_id):
-            if self._is_wanted(job_id):
-                put_off = self._store.clock.now() + timedelta(seconds=WANTED_S)
+            if self._needs.is_needed(job_id):
+                put_off = self._store.clock.now() + timedelta(seconds=NEEDED_S)
                 self._store.storage.put(_key(job_id, put_off), b"")
                 self._store.storage.delete(key)
                 return
@@ -75,38 +73,13 @@ class Expiry:
             except NotFoundError:
                 log.warning("job.expired.unknown", job=job_id)
             else:
-                log.info("job.expired", job=job_id, objects=deleted.objects, bytes=deleted.bytes)
+                self._tell(job_id, deleted)
         self._store.storage.delete(key)
 
-    def _is_wanted(self, job_id: str) -> bool:
-        """Tell whether a job makes a tail that an edit still needs which was accepted before the tail's time was over.
-
-        That may only just have happened, and the edit's entry is not there yet: so the first minute counts as well.
-        """
-        try:
-            spec = self._store.spec(job_id)
-            end = self._store.end_unless_deleted(job_id)
-        except (NotFoundError, GoneError):
-            return False
-        due = expires_at(spec, end)
-        if spec.kind != "personalize" or end is None or end.status is not JobStatus.SUCCEEDED or due is None:
-            return False
-        if self._store.clock.now() < due + timedelta(seconds=WANTED_S):
-            return True
-        oldest = next(iter(self._store.storage.scan(keys.OPEN_MARKERS)), None)
-        since = keys.marked_minute(oldest.key) if oldest else None  # what is older has ended
-        found = self._store.lists.read([entries.of_tail(spec.owner, spec.tail_id)])
-        lately = takewhile(lambda entry: since is not None and entry.created_at >= since, found)
-        return any(self._is_open(entry) for entry in lately)
-
-    def _is_open(self, entry: Entry) -> bool:
-        try:
-            self._store.spec(entry.job_id)
-            return self._store.end_unless_deleted(entry.job_id) is None
-        except GoneError:
-            return False
-        except NotFoundError:  # it is just being accepted, or never was
-            return self._store.clock.now() - entry.created_at < ACCEPTING
+    def _tell(self, job_id: str, deleted: Deleted) -> None:
+        """Log what expired; of what somebody had deleted before, the deletion was only ended."""
+        if (tombstone := self._store.end(job_id)) and tombstone.expired:
+            log.info("job.expired", job=job_id, objects=deleted.objects, bytes=deleted.bytes)
 
 
 def _key(job_id: str, due: datetime) -> str:

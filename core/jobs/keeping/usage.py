@@ -7,8 +7,8 @@ anew.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import structlog
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from core.jobs.store import JobStore
 
 STALE_S = 600  # nobody is refused by a sum that is older: who stays at the limit costs six listings an hour
-AT_ONCE = 1000  # entries that are looked at together
+AT_ONCE = 8  # jobs that are looked for together: what is accepted needs the same threads
 log = structlog.get_logger()
 
 
@@ -55,21 +55,32 @@ class Usage:
             return None
         try:
             found = self._store.lists.read([entries.of_kind(owner, kind) for kind in KINDS])
-            count = sum(self._bytes_of(some) for some in iter(lambda: list(islice(found, AT_ONCE)), []))
+            count = self._bytes_of(found)
             return count
         finally:
             with suppress(RedisError):
                 stored.end(owner, token, count)
 
-    def _bytes_of(self, some: list[Entry]) -> int:
-        """Return the bytes of some entries. Those of requests that never got their 202 are nobody's.
+    def _bytes_of(self, found: Iterator[Entry]) -> int:
+        """Return the bytes of entries. Those of requests that never got their 202 are nobody's.
 
         An entry that knows how its job ended has one. So only the jobs that may be open are looked for.
         """
-        unsure = [entry for entry in some if entry.status is None and entry.bytes]
-        there = self._store.lists.pool.map(lambda entry: self._store.storage.head(keys.spec(entry.job_id)), unsure)
-        nobodys = sum(entry.bytes for entry, spec in zip(unsure, there, strict=True) if spec is None)
-        return sum(entry.bytes for entry in some) - nobodys
+        count, unsure = 0, list[Entry]()
+        for entry in found:
+            if entry.status is not None:
+                count += entry.bytes
+            elif entry.bytes:
+                unsure.append(entry)
+            if len(unsure) == AT_ONCE:
+                count += self._bytes_of_jobs(unsure)
+                unsure = []
+        return count + self._bytes_of_jobs(unsure)
+
+    def _bytes_of_jobs(self, some: list[Entry]) -> int:
+        """Return the bytes of those entries whose jobs are there."""
+        there = self._store.lists.pool.map(lambda entry: self._store.storage.head(keys.spec(entry.job_id)), some)
+        return sum(entry.bytes for entry, spec in zip(some, there, strict=True) if spec is not None)
 
     def accepted(self, spec: JobSpec) -> None:
         """Count what came with a job that was just accepted."""

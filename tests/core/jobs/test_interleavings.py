@@ -14,6 +14,7 @@ import pytest
 from core.jobs import doubts, keys
 from core.jobs.attempts import Attempt
 from core.jobs.ids import new_job_id
+from core.jobs.keeping.deletion import Deleted
 from core.jobs.lists.entries import of_kind
 from core.jobs.records import JobEnd, JobSpec, JobStatus
 from core.live.names import LINES
@@ -315,6 +316,21 @@ def test_a_deletion_whose_process_dies_can_be_sent_again(life: Life, mender: Men
 
     assert {info.key for info in life.storage.list(keys.job(spec.id))} == {keys.end(spec.id)}
     mender.put_right()
+
+
+def test_two_deletions_at_once_tell_the_same_figures(life: Life) -> None:
+    """The second one had found no tombstone, counted what the first one had left, and wrote that over the first's."""
+    spec = new_personalization(life)
+    submit(life, spec)
+    take_and_work(life)
+    told: list[Deleted] = []
+
+    with stopped_at(life, Point("list", keys.job(spec.id)), lambda own: told.append(own.store.deletion.job(spec.id))):
+        told.append(life.process().store.deletion.job(spec.id))
+
+    told.append(life.process().store.deletion.job(spec.id))
+    assert told == [told[0]] * 3
+    assert told[0].bytes > len(PICTURE)
 
 
 # An edit that registers as its tail ends

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from core.jobs.lists.lists import JobLists
+from core.jobs.keeping.usage import AT_ONCE
+from core.jobs.lists.lists import WRITERS, JobLists
 from core.jobs.records import JobSpec
 from core.live import names
 from core.live.stored import KEEP_S
+from core.storage.base import ObjectInfo, Storage
 from tests.support.job_life import Life
 
 
@@ -60,6 +63,40 @@ def test_what_never_got_its_202_counts_for_nothing(life: Life) -> None:
     accepted(life, 5)
     life.store.lists.enter(life.personalization(owner="ann", input_bytes=900))  # and then the process was gone
     assert life.store.usage.of("ann") == 5
+
+
+class SlowToLook:
+    """A storage that says whether a job is there only once a test lets it."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage, self.go_on = storage, threading.Event()
+        self.asked = threading.Semaphore(0)
+
+    def head(self, key: str) -> ObjectInfo | None:
+        self.asked.release()
+        assert self.go_on.wait(60)
+        return self._storage.head(key)
+
+    def __getattr__(self, method: str) -> Any:
+        return getattr(self._storage, method)
+
+
+def test_while_somebody_counts_many_open_jobs_others_are_accepted(life: Life) -> None:
+    """All jobs were looked for at once, in the threads that write a new job's entries."""
+    for _ in range(WRITERS + 1):
+        accepted(life, 5)
+    storage: Any = SlowToLook(life.storage)
+    slow = life.with_storage(storage)
+    with ThreadPoolExecutor() as pool:
+        counted = pool.submit(slow.store.usage.of, "ann")
+        try:
+            assert all(storage.asked.acquire(timeout=20) for _ in range(AT_ONCE))
+            taken = pool.submit(slow.store.accept, life.personalization(owner="bob"))
+            assert taken.result(timeout=20)[1]
+            assert not storage.asked.acquire(blocking=False)
+        finally:
+            storage.go_on.set()
+        assert counted.result(timeout=60) == 5 * (WRITERS + 1)
 
 
 def test_only_who_counts_says_what_was_counted(life: Life) -> None:
