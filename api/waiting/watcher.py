@@ -75,9 +75,13 @@ class Watcher:
             self._wanted.set()
 
     def stop(self) -> None:
-        """Let all who wait answer now: the process is to end, and a client that comes back finds another one."""
-        self.stopping = True
-        self._wake_all()
+        """Let all who wait answer now: the process is to end, and a client that comes back finds another one.
+
+        Each connection says so: who waits is woken by the first.
+        """
+        if not self.stopping:
+            self.stopping = True
+            self._wake_all()
 
     async def run(self) -> None:
         """Read until canceled; come back by itself after an outage."""

@@ -13,7 +13,9 @@ import httpx
 import pytest
 
 from api.connections import allow_files
+from api.waiting.watcher import Watch, Watcher
 from core.config import Settings
+from core.live.connection import connect_async
 from core.services import Services
 from core.storage import open_storage
 from tests.api.problems import PREFIX
@@ -162,6 +164,22 @@ def test_connections_over_the_limit_are_told_so_until_there_is_room(settings: Se
             assert b"200 OK" in second.recv(65536)
         wait_for(lambda: api.get("/healthz").status_code == 200)
         assert ended(api, "refused") >= 1
+
+
+def test_at_a_stop_each_reader_is_woken_once_however_many_connections_there_are(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    woken: list[Watch] = []
+
+    def wake(watch: Watch) -> None:
+        woken.append(watch)
+
+    monkeypatch.setattr(Watch, "wake", wake)
+    watcher = Watcher(connect_async(settings.redis_url))
+    with watcher.watch("job_1") as one, watcher.watch("job_2") as other:
+        for _ in range(3):  # connections
+            watcher.stop()
+    assert woken == [one, other]
 
 
 def test_a_process_may_open_as_many_files_as_its_connections_need(monkeypatch: pytest.MonkeyPatch) -> None:

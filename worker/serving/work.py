@@ -203,7 +203,13 @@ class EditWork:
     def _source(self) -> Tensor:
         """Return the picture that sampling starts from: the edit's own, else the first of its tail."""
         spec = self.attempt.spec
-        return _picture(self._storage, (spec if spec.picture_key else self._tail_spec(spec.tail_id)).pictures[0])
+        if spec.picture_key:
+            return _picture(self._storage, spec.pictures[0])
+        try:
+            return _picture(self._storage, self._tail_spec(spec.tail_id).pictures[0])
+        except ObjectMissingError:
+            self.claims.store.tail_end(spec.tail_id)  # its deletion takes its pictures first: then it is gone
+            raise
 
     def _source_prompts(self, tail_id: str, tail: TailTensors) -> Sequence[str]:
         """Return the prompts that a tail was learned with, if its file does not say where it began."""

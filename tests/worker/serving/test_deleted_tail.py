@@ -14,9 +14,12 @@ from core.config import Settings
 from core.diffusion.backbone import Backbone
 from core.diffusion.files import save_tensors, sha256_of
 from core.errors import GoneError
+from core.jobs import keys
+from core.jobs.ids import new_job_id
 from core.jobs.records import JobSpec, JobStatus
 from core.models.parameters import EditParams
 from tests.support.checkpoints import tiny_float64_backbone
+from tests.support.interrupted_storage import Point, stopped_at
 from tests.support.job_life import LONG_LEASE_S, MODEL_HASH, Life
 from tests.support.redis_server import redis_server
 from worker.engine import Engine
@@ -51,7 +54,10 @@ def worker(life: Life, engine: Engine, backbone: Backbone) -> Runner:
 
 def learned(life: Life, backbone: Backbone) -> tuple[JobSpec, str, torch.Tensor]:
     """Return a personalization that has ended well, its tail's key, and the tail."""
-    source = life.accept(life.personalization(prompt="the dog"))
+    job_id = new_job_id()
+    source = life.personalization(id=job_id, prompt="the dog", picture_key=keys.picture(job_id, "5ad0" * 16))
+    life.store.accept(source, dict.fromkeys(source.input_keys, b"a picture"))
+    life.store.announce(source)
     attempt = life.claims().take("personalize")
     assert attempt is not None
     tail = torch.randn(POSITIONS, backbone.width, generator=torch.Generator().manual_seed(1))
@@ -67,13 +73,29 @@ def test_an_edit_whose_tail_is_deleted_before_it_begins_fails_as_it_is_gone(
     life: Life, engine: Engine, exact: Backbone, knows_its_tail: bool
 ) -> None:
     source, key, _ = learned(life, exact)
-    keys = {"tail_keys": (key,)} if knows_its_tail else {}
-    edit = life.accept(life.edit(source, edit=EditParams(num_inference_steps=2), **keys))
+    known: dict[str, Any] = {"tail_keys": (key,)} if knows_its_tail else {}
+    edit = life.accept(life.edit(source, edit=EditParams(num_inference_steps=2), **known))
 
     life.process().store.deletion.tail(source.tail_id)
     worker(life, engine, exact).work("edit")
 
     state = life.store.state(edit.id)
+    assert state.end is not None
+    assert state.end.error is not None
+    assert (state.status, state.end.error.type) == (JobStatus.FAILED, "gone")
+
+
+def test_an_edit_that_starts_from_its_tails_picture_while_that_is_being_deleted_fails_as_it_is_gone(
+    life: Life, engine: Engine, exact: Backbone
+) -> None:
+    """The picture goes before the tail: it was missing, which was told as an internal error."""
+    source, key, _ = learned(life, exact)
+    edit = life.accept(life.edit(source, edit=EditParams(num_inference_steps=2, strength=1.0), tail_keys=(key,)))
+
+    with stopped_at(life, Point("delete", "/input-", after=True), lambda own: own.store.deletion.tail(source.tail_id)):
+        worker(life, engine, exact).work("edit")
+
+    state = life.process().store.state(edit.id)
     assert state.end is not None
     assert state.end.error is not None
     assert (state.status, state.end.error.type) == (JobStatus.FAILED, "gone")
