@@ -35,15 +35,19 @@ FIGURES = ("text", "clip", "dino")
 
 @dataclass(frozen=True)
 class Result:
-    """A method over all subjects: figures in hundredths, `fast` minus it, seconds, and most memory and bytes kept."""
+    """A method over all subjects: figures in hundredths, `fast` minus it, seconds, and most memory and bytes kept.
+
+    With `per_prompt` the seconds are one prompt's, and no `picture` is timed.
+    """
 
     line: str
     figures: dict[str, Share]
     fast_leads: dict[str, Share]
     seconds: float
-    picture: float
+    picture: float | None
     memory: int
     bytes_kept: int
+    per_prompt: bool
 
 
 Figures = dict[str, list[list[float]]]  # by figure, by subject, of each picture
@@ -62,22 +66,33 @@ def measure(clip: Clip, dino: Dino, subject: Photographed, made: Made, seeds: in
     }
 
 
+def figures_of(clip: Clip, dino: Dino, subjects: Sequence[Photographed], made: Sequence[Made], seeds: int) -> Figures:
+    """Return the figures of a method's pictures of all subjects."""
+    each = [measure(clip, dino, subject, found, seeds) for subject, found in zip(subjects, made, strict=True)]
+    return {name: [of_one[name] for of_one in each] for name in FIGURES}
+
+
 def summed_up(entries: Sequence[Entry], figures: Sequence[Figures], made: Sequence[Sequence[Made]]) -> list[Result]:
     """Return a result for each method; the lead is that of `fast`, or of the first one without it."""
     lines = [entry.line for entry in entries]
     first = figures[lines.index("fast") if "fast" in lines else 0]
     return [
         Result(
-            line,
+            entry.line,
             {name: hundredths(found[name]) for name in FIGURES},
             {name: differences(first[name], found[name]) for name in FIGURES},
             sum(each.cost.seconds for each in several) / len(several),
-            sum(each.cost.picture for each in several) / len(several),
+            _mean([each.cost.picture for each in several if each.cost.picture is not None]),
             max(each.cost.memory for each in several),
             max(each.cost.bytes_kept for each in several),
+            entry.method.per_prompt,
         )
-        for line, found, several in zip(lines, figures, made, strict=True)
+        for entry, found, several in zip(entries, figures, made, strict=True)
     ]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
 
 
 def show_results(found: Sequence[Result]) -> None:
@@ -86,8 +101,8 @@ def show_results(found: Sequence[Result]) -> None:
         (
             r.line,
             *r.figures.values(),
-            f"{r.seconds:.1f}",
-            f"{r.picture:.2f}",
+            f"{r.seconds:.1f}{' a prompt' if r.per_prompt else ''}",
+            "" if r.picture is None else f"{r.picture:.2f}",
             of_bytes(r.memory),
             of_bytes(r.bytes_kept),
         )
@@ -116,6 +131,8 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, default=Path("build/real"), help="what lies there is not made again")
     parser.add_argument("--out", type=Path, default=Path("build/bench"))
     options = parser.parse_args()
+    if missing := [str(path) for path in (options.clip, options.dino) if not path.is_dir()]:
+        raise SystemExit(f"there is no folder {', '.join(missing)}")  # before hours of learning, not after
     leave_the_cores()
     recipes = recipes_for(options.model)
     entries = [read_entry(line, recipes) for line in options.methods]
@@ -124,17 +141,13 @@ def main() -> None:
     subjects = read_subjects(options.subjects)
     backbone = load_backbone(str(options.model), name="real", device=options.device, dtype=options.dtype)
     stage = Stage(Studio(backbone, quiet=True, threads=options.threads), recipes["fast"].edit)
-    clip, dino = Clip(options.clip, backbone.device), Dino(options.dino, backbone.device)
     made: list[list[Made]] = []
-    figures: list[Figures] = []
     for entry in entries:
         made.append([make(stage, entry, subject, options.sampling_seeds, options.keep) for subject in subjects])
-        each = [
-            measure(clip, dino, subject, found, options.sampling_seeds)
-            for subject, found in zip(subjects, made[-1], strict=True)
-        ]
-        figures.append({name: [of_one[name] for of_one in each] for name in FIGURES})
         print(f"{entry.line}: {len(subjects)} subjects", flush=True)
+    # who looks at the pictures comes to the device now: before, it would be in every method's memory
+    clip, dino = Clip(options.clip, backbone.device), Dino(options.dino, backbone.device)
+    figures = [figures_of(clip, dino, subjects, several, options.sampling_seeds) for several in made]
     found = summed_up(entries, figures, made)
     show_results(found)
     write(options.out, "real", found)

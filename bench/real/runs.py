@@ -18,7 +18,7 @@ from bench.cores import with_the_cores
 from bench.real.subjects import Photographed
 from bench.rivals.contest import Kept
 from bench.rivals.lines import Entry
-from bench.rivals.method import RowMethod, Shots, Stage, Subject
+from bench.rivals.method import Method, RowMethod, Shots, Stage, Subject
 from core.diffusion.checkpoints.headers import sha256_of
 
 T = TypeVar("T")
@@ -26,10 +26,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Cost:
-    """What one subject took: seconds to learn and for a picture, the most memory in bytes, the bytes kept."""
+    """What one subject took: seconds to learn and for a picture, the most memory in bytes, the bytes kept.
+
+    Of a method that learns for each prompt anew the seconds are one prompt's, and a picture's are not known: it learns
+    while it draws.
+    """
 
     seconds: float
-    picture: float
+    picture: float | None
     memory: int
     bytes_kept: int
 
@@ -46,26 +50,28 @@ def make(stage: Stage, entry: Entry, subject: Photographed, seeds: int, folder: 
     """Learn and draw a subject, or take up what lies in the folder of an earlier run."""
     asks = subject.asks(seeds)
     who = [subject.name, *(sha256_of(path) for path in subject.pictures[: entry.pictures])]
-    kept = Kept(folder, stage, entry, [*who, *subject.prompts], asks)
-    costs = kept.beside(".json")
+    kept = Kept(folder, stage, entry, [*who, subject.noun, *subject.prompts], asks)
+    costs = kept.beside(f".{stage.studio.threads}-threads.json")
     found = kept.load()
     if found is not None and costs.exists():
         return Made(found, Cost(**json.loads(costs.read_text())))
     shots = subject.shots(min(entry.pictures, len(subject.pictures)), stage.backbone.image_size)
+    _learned(stage, entry.method.shortened(1e-9), shots)  # warm, and the class' pictures are there
     _forget_peak(stage)
-    learned, seconds = _timed(stage, lambda: _learned(stage, entry, shots))
+    learned, seconds = _timed(stage, lambda: _learned(stage, entry.method, shots))
     pictures, drawing = _timed(stage, lambda: entry.method.draw(stage, learned, asks))
-    cost = Cost(seconds, drawing / len(asks), _peak_memory(stage), learned.bytes_kept)
+    picture = None if entry.method.per_prompt else drawing / len(asks)
+    cost = Cost(seconds, picture, _peak_memory(stage), learned.bytes_kept)
     kept.save(pictures)
     costs.write_text(json.dumps(asdict(cost)))
     return Made(pictures, cost)
 
 
-def _learned(stage: Stage, entry: Entry, shots: Shots) -> Subject:
+def _learned(stage: Stage, method: Method, shots: Shots) -> Subject:
     """Learn with all cores: rows on the engine's thread, weights on one that has them for as long."""
-    if isinstance(entry.method, RowMethod) or stage.studio.threads == 1:
-        return entry.method.learn(stage, shots, 0)
-    return with_the_cores(lambda: entry.method.learn(stage, shots, 0))
+    if isinstance(method, RowMethod) or stage.studio.threads == 1:
+        return method.learn(stage, shots, 0)
+    return with_the_cores(lambda: method.learn(stage, shots, 0))
 
 
 def _timed(stage: Stage, run: Callable[[], T]) -> tuple[T, float]:

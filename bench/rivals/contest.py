@@ -47,7 +47,13 @@ class Plan:
 
 def shots_of(ground: Ground, case: Any, pictures: int) -> Shots:
     """Return a case's first pictures with their plain captions; it goes by its species."""
-    return Shots(ground.subject(case, pictures), ground.scenes(case, 1)[0].who.species)
+    return Shots(ground.subject(case, pictures), noun_of(ground, case))
+
+
+def noun_of(ground: Ground, case: Any) -> str:
+    """Return the word that a case's individual goes by."""
+    species: str = ground.scenes(case, 1)[0].who.species
+    return species
 
 
 def compete(trial: Trial, *, entries: Sequence[Entry], plan: Plan) -> list[Row]:
@@ -79,7 +85,9 @@ def drawn(
     trial: Trial, stage: Stage, entry: Entry, asks: dict[int, list[Ask]]
 ) -> Iterator[tuple[Any, NDArray[np.uint8]]]:
     """Yield each case with its pictures (N, H, W, 3): those that were kept, and those that are made now."""
-    kept = {case.number: Kept(trial.keep.folder, stage, entry, case.number, asks[case.number]) for case in trial.cases}
+    kept = {
+        case.number: Kept(trial.keep.folder, stage, entry, _who(trial, case), asks[case.number]) for case in trial.cases
+    }
     missing = []
     for case in trial.cases:
         found = kept[case.number].load()
@@ -98,6 +106,11 @@ def drawn(
             yield case, pictures
 
 
+def _who(trial: Trial, case: Any) -> list[Any]:
+    """Return of whom pictures are: both splits number their individuals from 0 on."""
+    return [trial.split, case.number, noun_of(trial.ground, case)]
+
+
 class Kept:
     """The pictures of one individual by one method, in a file named by all that they depend on.
 
@@ -105,10 +118,11 @@ class Kept:
     """
 
     def __init__(self, folder: Path | None, stage: Stage, entry: Entry, who: object, asks: Sequence[Ask]) -> None:
-        """`who`: the individual's number, or whatever else JSON can say of whom the pictures are."""
+        """`who`: whatever JSON can say of whom the pictures are, the word that it goes by included."""
         of = [
             stage.backbone.hash,
             stage.backbone.prior_sha256,
+            *numbers_of(stage),
             who,
             entry.pictures,
             settings_of(entry.method),
@@ -141,6 +155,11 @@ class Kept:
         unfinished = self._path.with_suffix(".unfinished")
         Image.fromarray(pictures.reshape(-1, *pictures.shape[2:])).save(unfinished, "png")
         unfinished.replace(self._path)
+
+
+def numbers_of(stage: Stage) -> list[str]:
+    """Return in what numbers and on what kind of device a stage computes."""
+    return [str(stage.backbone.dtype), stage.backbone.device.type]
 
 
 def settings_of(method: Method) -> list[Any]:

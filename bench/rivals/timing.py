@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TypeVar
 
 from bench.cores import with_the_cores
-from bench.rivals.contest import settings_of
+from bench.rivals.contest import numbers_of, settings_of
 from bench.rivals.lines import Entry
 from bench.rivals.method import Ask, Method, RowMethod, Shots, Stage, Subject, draw
 from bench.trials.keep import Keep
@@ -19,6 +19,9 @@ T = TypeVar("T")
 PICTURES = 4  # that each user asks for
 WHOLE = 40  # steps up to which a method is timed as it is
 ALONE, TOGETHER = (6, 26), (2, 6)  # steps of the two short runs that longer ones are reckoned from
+CLEAR = 0.05  # of the seconds must be those of the steps, else they are no more than noise
+MEASURED = 3  # times at most until they are
+LONGEST = 100.0  # times its own steps is the most that a method gets for another's seconds
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,20 @@ class Timing:
         """Users that one worker serves who each have a subject learned and ask for `PICTURES` pictures."""
         return 60 / max(1e-9, self.together + PICTURES * self.picture_of_many)
 
+    @property
+    def clear(self) -> bool:
+        """Whether the steps stand out from what learning takes anyway."""
+        return _clear(self.seconds, self.fixed)
+
     def share_for(self, seconds: float) -> float:
-        """Return what share of the steps takes so long; more than all of them if it must."""
-        return max(0.0, seconds - self.fixed) / max(1e-9, self.seconds - self.fixed)
+        """Return what share of the steps takes so long, `LONGEST` at most; ValueError where the steps are noise."""
+        if not self.clear:
+            raise ValueError(f"{self.steps} steps take {self.seconds:.3g} seconds, {self.fixed:.3g} whatever the steps")
+        return min(LONGEST, max(0.0, seconds - self.fixed) / (self.seconds - self.fixed))
+
+
+def _clear(seconds: float, fixed: float) -> bool:
+    return seconds - fixed > CLEAR * seconds
 
 
 class Timer:
@@ -76,21 +90,33 @@ class Timer:
         """Return what an entry costs at its own length."""
         several = len(self._several[entry.pictures])
         of = ["timing", self._stage.studio.threads, several, self._repeats, entry.pictures]
-        of += [settings_of(entry.method), entry.method.rests_on(self._stage)]
+        of += [*numbers_of(self._stage), settings_of(entry.method), entry.method.rests_on(self._stage)]
         return Timing(**self._keep.values(of, lambda: asdict(self._measure(entry))))
 
     def in_seconds_of(self, entry: Entry, other: Entry) -> Entry:
-        """Return the entry cut to the steps that take as long as another one."""
-        share = self.timing(entry).share_for(self.timing(other).seconds)
+        """Return the entry cut to the steps that take as long as another one; SystemExit where noise hides them."""
+        try:
+            share = self.timing(entry).share_for(self.timing(other).seconds)
+        except ValueError as error:
+            why = f"{entry.line!r}: {error}: how many steps take the seconds of {other.line!r} can't be told from that"
+            raise SystemExit(f"{why}; time it on a quieter machine or with more --timing-repeats") from error
         return replace(entry, method=entry.method.shortened(share))
 
     def _measure(self, entry: Entry) -> Timing:
         method, several = entry.method, self._several[entry.pictures]
         [subject] = self._learned(method.shortened(1e-9), several[:1])  # warm, and the class' pictures are there
-        seconds, fixed = self._learning(method, several[:1], ALONE)
+        seconds, fixed = self._clearly(method, several[:1])
         picture, of_many = self._drawing(method, subject)
         together = self._learning(method, several, TOGETHER)[0] / len(several) if method.shares_calls else seconds
         return Timing(seconds, fixed, together, picture, of_many, method.steps_in_all, subject.bytes_kept)
+
+    def _clearly(self, method: Method, several: Sequence[Shots]) -> tuple[float, float]:
+        """Measure the learning of one subject alone, and again while the steps are lost in noise."""
+        for _ in range(MEASURED):
+            seconds, fixed = self._learning(method, several, ALONE)
+            if not method.steps_in_all or _clear(seconds, fixed):
+                break
+        return seconds, fixed
 
     def _learning(self, method: Method, several: Sequence[Shots], steps: tuple[int, int]) -> tuple[float, float]:
         """Return the seconds of learning subjects together, and those that do not depend on the steps."""

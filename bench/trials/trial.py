@@ -105,6 +105,7 @@ class Trial:
     judge: str = ""
     keep: Keep = field(default_factory=lambda: Keep(None))
     ground: Ground = CRITTERS_GROUND
+    split: str = ""
 
     @classmethod
     def open(cls, setting: Setting, part: Sequence[Any], *, quiet: bool = False) -> Trial:
@@ -115,7 +116,7 @@ class Trial:
         ground = [backbone.hash, setting.split, [case.number for case in part]]
         keep = Keep(setting.keep, json.dumps(ground))
         studio = Studio(backbone, quiet=quiet)
-        return cls(studio, scorer, part, setting.seeds, setting.judge, keep, setting.ground)
+        return cls(studio, scorer, part, setting.seeds, setting.judge, keep, setting.ground, setting.split)
 
     def learn(
         self, params: PersonalizeParams, seed: int, at: Sequence[int] = (), *, pictures: int = 1

@@ -37,15 +37,17 @@ def group_scenes(index: int) -> list[Scene]:
 
 def draw_groups(folder: Path, processes: int) -> None:
     """Draw the groups of look-alikes into `folder`, unless they are there."""
-    path = _groups_path(folder)
-    if path.exists():
+    path, of_parts = _groups_path(folder), _parts_path(folder)
+    if path.exists() and of_parts.exists():
         return
     unfinished = path.with_suffix(".unfinished")
     open_memmap(unfinished, "w+", np.uint8, (GROUPS, ALIKE * SCENES, 128, 128, 3)).flush()
     parts = spread(
         partial(_draw_groups, unfinished), [range(GROUPS)[part::processes] for part in range(processes)], processes
     )
-    np.save(_parts_path(folder), np.stack([parts[index % processes][index // processes] for index in range(GROUPS)]))
+    with of_parts.with_suffix(".unfinished").open("wb") as file:
+        np.save(file, np.stack([parts[index % processes][index // processes] for index in range(GROUPS)]))
+    of_parts.with_suffix(".unfinished").replace(of_parts)
     unfinished.replace(path)
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.diffusion.prior import PictureEncoder
+from core.diffusion.prior import encoder_of
 
 _METADATA = "picture_adapter"
 
@@ -28,13 +28,13 @@ class PictureAdapter(nn.Module):
     def __init__(
         self, encoder: dict[str, Any], tokens: int, width: int, layers: dict[str, int], text_length: int
     ) -> None:
-        """Take a `PictureEncoder`'s arguments as `encoder`, and the UNet's cross-attentions with their widths."""
+        """Take `encoder_of`'s arguments as `encoder`, and the UNet's cross-attentions with their widths."""
         super().__init__()
         self.config: dict[str, Any] = {
             "encoder": encoder, "tokens": tokens, "width": width, "layers": layers, "text_length": text_length,
         }  # fmt: skip
         self.tokens, self.width, self.text_length, self.size = tokens, width, text_length, int(encoder["size"])
-        self.encoder = PictureEncoder(encoder["size"], tuple(encoder["widths"]), encoder["features"])
+        self.encoder = encoder_of(**{**encoder, "widths": tuple(encoder["widths"])})
         self.project = nn.Sequential(
             nn.LayerNorm(encoder["features"]), nn.Linear(encoder["features"], tokens * width), nn.SiLU(),
             nn.Linear(tokens * width, tokens * width),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,9 +63,9 @@ def new_adapter(backbone: Backbone) -> PictureAdapter:
     """
     prior: TailPrior | None = backbone._prior
     size, widths, features = ENCODER
-    config = {"size": size, "widths": list(widths), "features": features}
+    config: dict[str, Any] = {"size": size, "widths": list(widths), "features": features}
     if prior is not None:
-        config = {name: prior.config[name] for name in config}
+        config = {name: prior.config[name] for name in (*config, "looking") if name in prior.config}
     torch.manual_seed(0)
     layers = cross_attentions(backbone._unet)
     adapter = PictureAdapter(config, TOKENS, backbone.width, layers, backbone.sequence_length)

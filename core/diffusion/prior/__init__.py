@@ -1,6 +1,6 @@
 """What a picture alone tells of the tail that it will have: encoders of pictures, and the tail prior."""
 
-from core.diffusion.prior.encoders import Looking, LookingEncoder, PictureEncoder, Residual, residual_body
+from core.diffusion.prior.encoders import Looking, LookingEncoder, PictureEncoder, Residual, encoder_of, residual_body
 from core.diffusion.prior.tail_prior import PriorFileError, TailPrior, load_prior, save_prior
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "PriorFileError",
     "Residual",
     "TailPrior",
+    "encoder_of",
     "load_prior",
     "residual_body",
     "save_prior",

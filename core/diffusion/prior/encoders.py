@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 _GRID = 8  # where dense layers over all places begin
+_LOOKING_SIZE = 128
 
 
 class Residual(nn.Module):
@@ -149,3 +150,12 @@ def residual_body(widths: tuple[int, int], activation: type[nn.Module] = nn.SiLU
         nn.Conv2d(first, last, 3, stride=2, padding=1), *(Residual(last, activation) for _ in range(3)),
         nn.GroupNorm(8, last), activation(),
     )  # fmt: skip
+
+
+def encoder_of(size: int, widths: tuple[int, ...], features: int, looking: bool = False) -> nn.Module:
+    """Return a fresh `PictureEncoder`, or with `looking` a `LookingEncoder`, which has one size only."""
+    if not looking:
+        return PictureEncoder(size, widths, features)
+    if size != _LOOKING_SIZE or len(widths) != 2 or features != LookingEncoder.FEATURES:
+        raise ValueError(f"an encoder that looks at places reads {_LOOKING_SIZE} pixels with two widths")
+    return LookingEncoder(residual_body((widths[0], widths[1])), widths[1])

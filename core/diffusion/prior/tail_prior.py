@@ -11,23 +11,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.diffusion.prior.encoders import LookingEncoder, PictureEncoder, residual_body
+from core.diffusion.prior.encoders import encoder_of
 
-_LOOKING_SIZE = 128
 _GAIN = 10.0  # what tails learn is several times as large as the vectors that it is added to
 _METADATA = "tail_prior"
 
 
 class PriorFileError(ValueError):
     """A file holds no tail prior, or one that does not fit its backbone."""
-
-
-def _encoder(size: int, widths: tuple[int, ...], features: int, looking: bool) -> nn.Module:
-    if not looking:
-        return PictureEncoder(size, widths, features)
-    if size != _LOOKING_SIZE or len(widths) != 2 or features != LookingEncoder.FEATURES:
-        raise ValueError(f"an encoder that looks at places reads {_LOOKING_SIZE} pixels with two widths")
-    return LookingEncoder(residual_body((widths[0], widths[1])), widths[1])
 
 
 class TailPrior(nn.Module):
@@ -50,7 +41,7 @@ class TailPrior(nn.Module):
         if looking:
             self.config["looking"] = True
         self.size, self.positions, self.width = size, positions, width
-        self.encoder = _encoder(size, widths, features, looking)
+        self.encoder = encoder_of(size, widths, features, looking)
         inner = 512
         self.head = nn.Sequential(
             nn.LayerNorm(features), nn.Linear(features, inner), nn.SiLU(), nn.Linear(inner, inner), nn.SiLU()

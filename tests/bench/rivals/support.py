@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from bench.rivals.method import Ask, Shots, Stage, Subject
+from bench.rivals.plain import Plain
 from bench.trials.studio import Studio
 from core.diffusion.backbone import load_backbone
 from core.diffusion.conditioning import Conditioning
@@ -16,6 +18,23 @@ from core.models.parameters import EditParams
 from tests.support.checkpoints import write_checkpoint
 
 ASKS = [Ask("the dog sitting", 3, "the red dog sitting"), Ask("a dog", 3)]
+CLOCK = [0.0]
+LEARNED: list[int] = []
+
+
+@dataclass(frozen=True)
+class Counted(Plain):
+    """Counts its steps on a clock of its own: two seconds to begin with, half a second a step."""
+
+    steps: int = 100
+
+    lengths = ("steps",)
+    shares_calls = False
+
+    def learn(self, _stage: Stage, shots: Shots, seed: int) -> Subject:
+        CLOCK[0] += 2 + self.steps / 2
+        LEARNED.append(seed)
+        return Subject(shots, {"word": torch.zeros(10)})
 
 
 def open_stage(folder: Path, adapter: Path | None = None) -> Stage:

@@ -17,6 +17,7 @@ from bench.rivals.plain import Plain
 from bench.trials.studio import CRITTERS
 from core.diffusion.backbone import load_backbone
 from core.diffusion.conditioning import Conditioning
+from core.diffusion.prior import LookingEncoder, TailPrior
 from pretrain.training.trainer import Budget
 from pretrain.worlds import CRITTERS as WORLD
 from tests.bench.rivals.support import ASKS, fingerprint, open_stage, shots
@@ -111,3 +112,19 @@ def test_training_is_taken_up_where_it_stopped_and_moves_the_adapter_alone(tmp_p
     seen = fresh.encoder.state_dict()
     for name, tensor in trained.encoder.state_dict().items():  # the prior's encoder stays as it was
         torch.testing.assert_close(tensor, seen[name], rtol=1e-3, atol=1e-3)
+
+
+def test_it_sees_as_a_prior_does_that_looks_at_places(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backbone = stage.backbone
+    prior = TailPrior(128, (8, 16), LookingEncoder.FEATURES, 3, backbone.width, looking=True).half().float()
+    monkeypatch.setattr(backbone, "_prior", prior)
+    adapter = new_adapter(backbone)
+    assert not any(weight.requires_grad for weight in adapter.encoder.parameters())
+    save_adapter(adapter, tmp_path / "adapter.safetensors")
+    again, images = load_adapter(tmp_path / "adapter.safetensors"), torch.rand(2, 3, 128, 128) * 2 - 1
+    with torch.no_grad():
+        for one in (adapter, again):
+            torch.testing.assert_close(one.encoder(images), prior.encoder(images))
+        torch.testing.assert_close(again(images), adapter(images), atol=2e-2, rtol=2e-2)  # the file is float16

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +12,12 @@ import torch
 
 from bench.rivals import lines
 from bench.rivals.comparison import page, sheet
-from bench.rivals.contest import Plan, compete, shots_of
+from bench.rivals.contest import Kept, Plan, compete, shots_of
 from bench.rivals.inversion import TextualInversion
 from bench.rivals.lines import METHODS, Entry, field_lines, read_entry
-from bench.rivals.method import Ask, Shots, Stage, Subject
 from bench.rivals.plain import Plain
 from bench.rivals.table import of_bytes, plot, results, show_results
-from bench.rivals.timing import Timer, Timing, hours
+from bench.rivals.timing import Timing, hours
 from bench.rivals.tune import FULL, GRIDS, QUICK, best, tries
 from bench.trials.cases import Case, cases
 from bench.trials.keep import Keep
@@ -28,26 +27,9 @@ from bench.trials.trial import GROUNDS, Row, Trial
 from core.diffusion.backbone import load_backbone
 from core.models.recipes import FAST, recipes_for
 from pretrain.judging.judge import new_judge
-from tests.bench.rivals.support import open_stage, shots
+from tests.bench.rivals.support import ASKS, LEARNED, Counted, open_stage
 
 RECIPES = recipes_for(CRITTERS)
-CLOCK = [0.0]
-LEARNED: list[int] = []
-
-
-@dataclass(frozen=True)
-class Counted(Plain):
-    """Counts its steps on a clock of its own: two seconds to begin with, half a second a step."""
-
-    steps: int = 100
-
-    lengths = ("steps",)
-    shares_calls = False
-
-    def learn(self, _stage: Stage, shots: Shots, seed: int) -> Subject:
-        CLOCK[0] += 2 + self.steps / 2
-        LEARNED.append(seed)
-        return Subject(shots, {"word": torch.zeros(10)})
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +37,11 @@ def studio() -> Studio:
     return Studio(load_backbone(str(CRITTERS), name="bench"), quiet=True, threads=1)
 
 
-def trial_of(studio: Studio, found: Sequence[Case], judge: str, folder: Path | None) -> Trial:
+def trial_of(
+    studio: Studio, found: Sequence[Case], judge: str, folder: Path | None, split: str = "development"
+) -> Trial:
     torch.manual_seed(0)
-    return Trial(studio, Scorer(new_judge(judge).eval()), found, 1, judge, Keep(folder))
+    return Trial(studio, Scorer(new_judge(judge).eval()), found, 1, judge, Keep(folder), split=split)
 
 
 def test_a_line_names_a_method_with_changes_its_pictures_and_whose_seconds_it_takes() -> None:
@@ -125,6 +109,21 @@ def test_what_was_drawn_is_taken_up_and_another_judge_can_mark_it(studio: Studio
         plan=plan,
     )
     assert LEARNED[3:] == [0]  # other settings are other pictures
+    compete(trial_of(studio, found[:1], "a", tmp_path, "test"), entries=entries[:1], plan=plan)
+    assert LEARNED[4:] == [0]  # another split's first individual is somebody else
+
+
+def test_pictures_are_named_by_the_numbers_and_the_device_that_they_were_made_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, entry = open_stage(tmp_path / "model"), Entry("plain", Plain())
+    names = [Kept(tmp_path, stage, entry, ["test", 0, noun], ASKS).beside(".png") for noun in ("dog", "dog", "cat")]
+    for name, other in (("dtype", torch.bfloat16), ("device", torch.device("cuda"))):
+        with monkeypatch.context() as patched:
+            patched.setattr(stage.backbone, name, other)
+            names.append(Kept(tmp_path, stage, entry, ["test", 0, "dog"], ASKS).beside(".png"))
+    assert names[0] == names[1]
+    assert len(set(names)) == 4
 
 
 def test_an_interrupted_save_leaves_nothing_that_would_be_taken_up(
@@ -144,36 +143,6 @@ def test_an_interrupted_save_leaves_nothing_that_would_be_taken_up(
             compete(trial, entries=entries, plan=plan)
     assert not list(tmp_path.rglob("*.png"))
     assert len(compete(trial, entries=entries, plan=plan)[0].marks[0]) == 1
-
-
-@pytest.fixture
-def timer(tmp_path: Path) -> Timer:
-    stage = open_stage(tmp_path / "model")
-    mine = shots(stage)
-    clock = lambda: CLOCK[0]  # noqa: E731
-    return Timer(stage, {1: [mine, mine]}, Ask("a dog", 0), keep=Keep(tmp_path / "keep"), repeats=1, clock=clock)
-
-
-def test_seconds_of_many_steps_are_reckoned_from_few(timer: Timer) -> None:
-    timing = timer.timing(Entry("counted", Counted(steps=1000)))
-    assert timing.fixed == pytest.approx(2)
-    assert timing.seconds == pytest.approx(502)
-    assert timing.together == timing.seconds  # nobody shares its calls
-    assert (timing.steps, timing.bytes_kept) == (1000, 20)
-
-
-def test_a_method_is_cut_to_anothers_seconds(timer: Timer) -> None:
-    short = Entry("short", Counted(steps=16))
-    cut = timer.in_seconds_of(Entry("long", Counted(steps=1000)), short)
-    assert cut.method.steps_in_all == 16
-    assert timer.timing(cut).seconds == pytest.approx(timer.timing(short).seconds)
-
-
-def test_what_was_timed_is_kept(timer: Timer) -> None:
-    entry = Entry("counted", Counted())
-    first, spent = timer.timing(entry), CLOCK[0]
-    assert timer.timing(entry) == first
-    assert CLOCK[0] == spent
 
 
 def test_hours_are_those_of_all_pictures_and_of_learning_anew_for_each_prompt() -> None:

@@ -18,7 +18,7 @@ from pretrain.menagerie.drawing.render import render_with_parts
 from pretrain.menagerie.individual import random_individual, words_of
 from pretrain.menagerie.judge import new_judge, open_judge
 from pretrain.menagerie.judging import judge_loss, measure, pictures_of
-from pretrain.menagerie.lessons import ALIKE, SCENES, Lesson, Lessons, group_scenes, open_lessons
+from pretrain.menagerie.lessons import ALIKE, SCENES, Lesson, Lessons, draw_groups, group_scenes, open_lessons
 from pretrain.menagerie.looks import LOOKS
 from pretrain.menagerie.scenes import Scene, random_scene, usual_setting
 from pretrain.menagerie.truth import NUMBERS, truth_of
@@ -45,6 +45,17 @@ def lessons(tmp_path_factory: pytest.TempPathFactory) -> Lessons:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pretrain.menagerie.lessons.GROUPS", 2)
         return open_lessons(folder)
+
+
+def test_groups_without_their_parts_are_drawn_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pretrain.menagerie.lessons.GROUPS", 1)
+    draw_groups(tmp_path, 1)
+    parts, pictures = tmp_path / "look-alikes-parts.npy", tmp_path / "look-alikes.npy"
+    before = parts.read_bytes(), pictures.read_bytes()
+    parts.unlink()
+    draw_groups(tmp_path, 1)
+    assert (parts.read_bytes(), pictures.read_bytes()) == before
+    assert sorted(tmp_path.iterdir()) == [parts, pictures]
 
 
 def test_a_batch_shows_what_its_truth_says(lessons: Lessons) -> None:
