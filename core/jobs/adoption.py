@@ -88,7 +88,10 @@ class Adoption:
     def _track(self, marker: ObjectInfo) -> None:
         job_id = keys.marked_job(marker.key)
         try:
-            self._store.track(self._store.spec(job_id))
+            spec = self._store.spec(job_id)
+            if marker.key != keys.open_marker(spec.id, spec.created_at):  # of a request that was cut off and repeated
+                self._store.storage.delete(marker.key)  # the job's own was there before the job
+            self._store.track(spec)
         except NotFoundError:
             if (self._store.clock.now() - marker.modified).total_seconds() > ABANDONED_S:
                 self._store.storage.delete_prefix(keys.job(job_id))

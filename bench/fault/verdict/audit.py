@@ -97,7 +97,7 @@ def _wrong_end(entry: Entry, end: JobEnd) -> str:
 def _leaks(storage: Storage, store: FolderStore | S3Store) -> Iterator[tuple[str, str]]:
     """Yield the job and key of everything that no job needs."""
     for info in storage.list(keys.OPEN_MARKERS):
-        job_id = info.key.removeprefix(keys.OPEN_MARKERS)
+        job_id = keys.marked_job(info.key)
         if end_of(storage, job_id) or storage.head(keys.spec(job_id)) is None:
             yield job_id, info.key
     by_job: dict[str, list[str]] = {}

@@ -177,6 +177,24 @@ def test_the_marker_of_a_request_that_never_became_a_job_is_removed_in_the_end(l
     assert life.open_jobs() == {fresh}
 
 
+def test_the_marker_of_a_request_that_was_cut_off_and_repeated_is_removed_and_the_job_goes_on(life: Life) -> None:
+    """Two requests with one Idempotency-Key, a minute apart: only the second one became the job."""
+    spec, ended = life.accept(life.personalization()), life.accept(life.personalization())
+    attempt = life.claims().take("personalize")
+    assert attempt is not None
+    life.store.finish(attempt.spec, life.success(attempt))
+    for one in (spec, ended):
+        life.storage.put(keys.open_marker(one.id, one.created_at - timedelta(minutes=1)), b"")
+    life.live.client.flushall()
+
+    life.reconciler.run_once()
+
+    still_open = ended if attempt.spec == spec else spec
+    markers = [info.key for info in life.storage.list(keys.OPEN_MARKERS)]
+    assert markers == [keys.open_marker(still_open.id, still_open.created_at)]
+    assert life.status(still_open) is JobStatus.QUEUED
+
+
 def test_two_reconcilers_at_once_do_what_one_does(life: Life) -> None:
     specs = [life.accept(life.personalization(), announce=False) for _ in range(5)]
     other = life.process()
