@@ -119,7 +119,7 @@ def test_an_innocent_job_that_failed_is_told(storage: Storage, store: FolderStor
 
 
 @pytest.mark.parametrize(
-    "left", ["open/{}", "jobs/{}/out/0001/checkpoint-00000005.safetensors", "jobs/{}/out/0002/0.png"]
+    "left", ["open/20260102T0304-{}", "jobs/{}/out/0001/checkpoint-00000005.safetensors", "jobs/{}/out/0002/0.png"]
 )
 def test_what_lies_under_an_end_and_is_not_named_by_it_is_leaked(
     storage: Storage, store: FolderStore, left: str

@@ -20,6 +20,7 @@ from core.config import REPOSITORY, Settings
 from core.errors import TailorError
 from core.jobs.claims import Claims
 from core.jobs.records import KINDS
+from core.live.names import ALONE, again
 from core.services import Services, open_services
 from tests.api.serving import MODEL, PretendingWorker, picture, publish
 from tests.support.ports import free_ports
@@ -95,8 +96,8 @@ def _working(services: Services) -> Iterator[None]:
         claims = Claims(services.jobs, "pretender", lambda: {MODEL.hash})
         while not done.wait(0.05):
             with suppress(RedisError, TailorError):  # on a busy machine they may take longer than one waits for them
-                for kind in KINDS:
-                    while attempt := claims.take(kind):
+                for line in (*KINDS, *map(again, KINDS), ALONE):
+                    while attempt := claims.take(line):
                         with suppress(AssertionError):  # it was canceled or deleted meanwhile
                             worker.succeed(attempt)
 

@@ -16,7 +16,7 @@ from bench.rivals.contest import Kept, Plan, compete, shots_of
 from bench.rivals.inversion import TextualInversion
 from bench.rivals.lines import METHODS, Entry, field_lines, read_entry
 from bench.rivals.plain import Plain
-from bench.rivals.table import of_bytes, plot, results, show_results
+from bench.rivals.table import Result, of_bytes, plot, results, show_results
 from bench.rivals.timing import Timing, hours
 from bench.rivals.tune import FULL, GRIDS, QUICK, best, tries
 from bench.trials.cases import Case, cases
@@ -154,14 +154,19 @@ def test_hours_are_those_of_all_pictures_and_of_learning_anew_for_each_prompt() 
     assert timing.per_minute == pytest.approx(60 / 14)
 
 
-def test_the_table_pairs_everybody_with_fast(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def _found() -> list[Result]:
+    """Return results of four lines, of which `fast` and `inversion` always show the right individual."""
     entries = [read_entry(line, RECIPES) for line in ("plain", "fast", "imagic", "inversion seconds=fast")]
     timing = Timing(1.5, 0.1, 1, 0.5, 0.25, 30, 2560)
     rows = [
         Row(entry.line, None, {0: [_marks(1, value)], 1: [_marks(value, value)]})
         for entry, value in zip(entries, (0, 1, 0, 1), strict=True)
     ]
-    found = results(entries, [timing] * 4, rows)
+    return results(entries, [timing] * 4, rows)
+
+
+def test_the_table_pairs_everybody_with_fast(capsys: pytest.CaptureFixture[str]) -> None:
+    found = _found()
     assert [result.fast_leads["identity"].mean for result in found] == [50, 0, 50, 0]
     assert [result.fast_leads["text"].mean for result in found] == [100, 0, 100, 0]
     assert found[1].users_a_minute == 30
@@ -169,9 +174,13 @@ def test_the_table_pairs_everybody_with_fast(tmp_path: Path, capsys: pytest.Capt
     shown = capsys.readouterr().out
     assert "2.6 kB" in shown
     assert "1.5 a prompt" in shown
-    plot(found, tmp_path / "field")
-    assert {path.name for path in tmp_path.iterdir()} == {"field-seconds.png", "field-bytes.png"}
     assert [of_bytes(count) for count in (12, 2560, 22_300_000)] == ["12 B", "2.6 kB", "22.3 MB"]
+
+
+def test_the_plots_are_over_seconds_and_over_bytes(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason='no matplotlib (pip install -e ".[bench]")')
+    plot(_found(), tmp_path / "field")
+    assert {path.name for path in tmp_path.iterdir()} == {"field-seconds.png", "field-bytes.png"}
 
 
 def _marks(identity: float, text: float) -> dict[str, float]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.jobs.records import JobSpec
-from core.live.names import DELIVERIES
+from core.live.names import DELIVERIES, again
 from core.webhooks import keys
 from core.webhooks.records import DeliveryRef, DeliveryState, Webhook
 from tests.support.interrupted_storage import Point, die_at
@@ -85,7 +85,7 @@ def test_a_worker_that_dies_before_it_said_that_it_began_has_it_said_at_the_end(
     until = time.monotonic() + PUT_RIGHT_S
     while not life.store.end(spec.id) and time.monotonic() < until:
         life.reconciler.run_once()
-        if attempt := life.claims("w2").take("personalize"):
+        if attempt := life.claims("w2").take(again("personalize")):
             life.store.finish(spec, life.success(attempt))
     assert owed(life) == sorted(str(DeliveryRef(spec.id, event, 1)) for event in ("job.started", "job.succeeded"))
 
