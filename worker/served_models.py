@@ -35,11 +35,10 @@ class ServedModels:
 
     def can(self, spec: JobSpec) -> bool:
         """Tell whether a job of a served model can be done here: the tail prior is no part of the weights' hash."""
-        params = spec.personalize
-        if params is None or params.beginning != "prior":
+        if not spec.prior_positions:
             return True
         with self._lock:
-            return self._prior_positions.get(spec.model_hash, 0) == params.positions
+            return self._prior_positions.get(spec.model_hash, 0) == spec.prior_positions
 
     def priors(self) -> dict[str, int]:
         """Return by hash how many positions the tail prior of each served model has; 0: none."""

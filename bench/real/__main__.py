@@ -23,7 +23,7 @@ from bench.real.subjects import Photographed, read_subjects, square
 from bench.report import show, write
 from bench.rivals.lines import Entry, read_entry
 from bench.rivals.method import Stage
-from bench.rivals.table import of_bytes
+from bench.rivals.table import of_bytes, of_seconds
 from bench.trials.scoring import Share
 from bench.trials.studio import Studio
 from core.diffusion.backbone import load_backbone
@@ -101,7 +101,7 @@ def show_results(found: Sequence[Result]) -> None:
         (
             r.line,
             *r.figures.values(),
-            f"{r.seconds:.1f}{' a prompt' if r.per_prompt else ''}",
+            of_seconds(r.seconds, per_prompt=r.per_prompt),
             "" if r.picture is None else f"{r.picture:.2f}",
             of_bytes(r.memory),
             of_bytes(r.bytes_kept),

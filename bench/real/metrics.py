@@ -13,18 +13,30 @@ from torch import Tensor
 _AT_ONCE = 16
 
 
-class Clip:
+class _Seeing:
+    """A model with its own way of preparing pictures, from a local folder."""
+
+    def __init__(self, folder: Path, device: torch.device, model_class: Any) -> None:
+        from transformers import AutoImageProcessor  # noqa: PLC0415 - takes seconds
+
+        processor_class: Any = AutoImageProcessor  # untyped
+        self._model: Any = model_class.from_pretrained(folder, local_files_only=True).eval().to(device)
+        self._images: Any = processor_class.from_pretrained(folder, local_files_only=True)
+        self._device = device
+
+    def _pixels(self, pictures: Sequence[Image.Image]) -> Tensor:
+        pixels: Tensor = self._images(list(pictures), return_tensors="pt")["pixel_values"]
+        return pixels.to(self._device)
+
+
+class Clip(_Seeing):
     """A CLIP model: pictures and texts as vectors of one space."""
 
     def __init__(self, folder: Path, device: torch.device) -> None:
-        from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel  # noqa: PLC0415 - takes seconds
+        from transformers import AutoTokenizer, CLIPModel  # noqa: PLC0415 - takes seconds
 
-        model_class: Any = CLIPModel  # untyped, like the next one
-        processor_class: Any = AutoImageProcessor
-        self._model: Any = model_class.from_pretrained(folder, local_files_only=True).eval().to(device)
-        self._images: Any = processor_class.from_pretrained(folder, local_files_only=True)
+        super().__init__(folder, device, CLIPModel)
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self._device = device
 
     @torch.no_grad()
     def pictures(self, pictures: Sequence[Image.Image]) -> Tensor:
@@ -37,10 +49,6 @@ class Clip:
         tokens = self._tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt").to(self._device)
         return self._projected("text", input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"])
 
-    def _pixels(self, pictures: Sequence[Image.Image]) -> Tensor:
-        pixels: Tensor = self._images(list(pictures), return_tensors="pt")["pixel_values"]
-        return pixels.to(self._device)
-
     def _projected(self, kind: str, **inputs: Tensor) -> Tensor:
         model = self._model
         if kind == "image":
@@ -51,17 +59,13 @@ class Clip:
         return vectors.cpu()
 
 
-class Dino:
+class Dino(_Seeing):
     """A vision transformer of self-supervised training (DINO, DINOv2): a picture's class token."""
 
     def __init__(self, folder: Path, device: torch.device) -> None:
-        from transformers import AutoImageProcessor, AutoModel  # noqa: PLC0415 - takes seconds
+        from transformers import AutoModel  # noqa: PLC0415 - takes seconds
 
-        model_class: Any = AutoModel  # untyped, like the next one
-        processor_class: Any = AutoImageProcessor
-        self._model: Any = model_class.from_pretrained(folder, local_files_only=True).eval().to(device)
-        self._images: Any = processor_class.from_pretrained(folder, local_files_only=True)
-        self._device = device
+        super().__init__(folder, device, AutoModel)
 
     @torch.no_grad()
     def pictures(self, pictures: Sequence[Image.Image]) -> Tensor:
@@ -69,8 +73,7 @@ class Dino:
         return _by_parts(pictures, self._vectors)
 
     def _vectors(self, part: Sequence[Image.Image]) -> Tensor:
-        pixels = self._images(list(part), return_tensors="pt")["pixel_values"].to(self._device)
-        vectors: Tensor = self._model(pixel_values=pixels).last_hidden_state[:, 0]
+        vectors: Tensor = self._model(pixel_values=self._pixels(part)).last_hidden_state[:, 0]
         return vectors.cpu()
 
 

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bench.cores import with_the_cores
 from bench.real.subjects import Photographed
 from bench.rivals.contest import Kept
 from bench.rivals.lines import Entry
-from bench.rivals.method import Method, RowMethod, Shots, Stage, Subject
+from bench.rivals.method import Stage
+from bench.rivals.timing import learn_with_the_cores
 from core.diffusion.checkpoints.headers import sha256_of
 
 T = TypeVar("T")
@@ -56,22 +56,15 @@ def make(stage: Stage, entry: Entry, subject: Photographed, seeds: int, folder: 
     if found is not None and costs.exists():
         return Made(found, Cost(**json.loads(costs.read_text())))
     shots = subject.shots(min(entry.pictures, len(subject.pictures)), stage.backbone.image_size)
-    _learned(stage, entry.method.shortened(1e-9), shots)  # warm, and the class' pictures are there
+    learn_with_the_cores(stage, entry.method.shortened(1e-9), [shots])  # warm, and the class' pictures are there
     _forget_peak(stage)
-    learned, seconds = _timed(stage, lambda: _learned(stage, entry.method, shots))
+    [learned], seconds = _timed(stage, lambda: learn_with_the_cores(stage, entry.method, [shots]))
     pictures, drawing = _timed(stage, lambda: entry.method.draw(stage, learned, asks))
     picture = None if entry.method.per_prompt else drawing / len(asks)
     cost = Cost(seconds, picture, _peak_memory(stage), learned.bytes_kept)
     kept.save(pictures)
     costs.write_text(json.dumps(asdict(cost)))
     return Made(pictures, cost)
-
-
-def _learned(stage: Stage, method: Method, shots: Shots) -> Subject:
-    """Learn with all cores: rows on the engine's thread, weights on one that has them for as long."""
-    if isinstance(method, RowMethod) or stage.studio.threads == 1:
-        return method.learn(stage, shots, 0)
-    return with_the_cores(lambda: method.learn(stage, shots, 0))
 
 
 def _timed(stage: Stage, run: Callable[[], T]) -> tuple[T, float]:

@@ -19,7 +19,7 @@ from bench.cores import leave_the_cores
 from bench.rivals.contest import asks_of, drawn
 from bench.rivals.lines import field_lines
 from bench.rivals.options import Contest, new_parser, open_contest
-from bench.rivals.table import QUESTIONS, of_bytes
+from bench.rivals.table import QUESTIONS, of_bytes, of_seconds
 from bench.trials.trial import Trial
 from core.config import REPOSITORY
 
@@ -84,11 +84,10 @@ def _table(rows: Sequence[dict[str, Any]]) -> list[str]:
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for row in rows:
         shares = [row["shares"][question] for question in asked]
-        seconds = f"{row['seconds']:.1f}{' a prompt' if row['per_prompt'] else ''}"
         cells = [
             f"`{row['line']}`",
             str(row["steps"]),
-            seconds,
+            of_seconds(row["seconds"], per_prompt=row["per_prompt"]),
             of_bytes(row["bytes_kept"]),
             f"{row['users_a_minute']:.1f}",
         ]

@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from bench.rivals.method import Ask, Noised, RowMethod, Shots, Stage, Subject, around, drawn_from, noised
 from core.diffusion.backbone import Backbone
 from core.diffusion.conditioning import Conditioning
+from core.diffusion.hiper import learning_rate
 from core.diffusion.requests import AdamState, AdamStep, EncodeImage, LossAndGrad, NoiseLoss, Report, Routine
 
 
@@ -48,7 +49,8 @@ class TextualInversion(RowMethod):
             ]
             loss, grad = yield from _loss_and_grad(speller, shots, word, rows)
             if grad is not None:
-                word, state = yield AdamStep(word, grad, state, self._rate(step))
+                rate = learning_rate(self.learning_rate, self.learning_rate_schedule, step, self.steps)
+                word, state = yield AdamStep(word, grad, state, rate)
                 losses.append(loss)
             yield Report(step + 1, self.steps, loss if grad is not None else None)
         return Subject(shots, {"word": word}, losses)
@@ -57,11 +59,6 @@ class TextualInversion(RowMethod):
         """Draw the prompt with the word in the noun's place."""
         sequence = Speller(stage.backbone).encode(ask.prompt, subject.shots.noun, subject.kept["word"])
         return (yield from drawn_from(stage, Conditioning(sequence.detach()), ask.seed, self.edit(stage)))
-
-    def _rate(self, step: int) -> float:
-        if self.learning_rate_schedule == "constant":
-            return self.learning_rate
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * step / self.steps))
 
 
 def _loss_and_grad(

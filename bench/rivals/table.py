@@ -58,7 +58,7 @@ def show_results(found: Sequence[Result], title: str) -> None:
         [
             result.line,
             result.steps or "",
-            f"{result.seconds:.1f}{' a prompt' if result.per_prompt else ''}",
+            of_seconds(result.seconds, per_prompt=result.per_prompt),
             of_bytes(result.bytes_kept),
             f"{result.users_a_minute:.1f}",
             *(str(result.shares[question]) if question in result.shares else "" for question in asked),
@@ -71,6 +71,11 @@ def show_results(found: Sequence[Result], title: str) -> None:
     show("fast minus the method, points, paired over individuals, 95 %", ["method", *compared], leads)
 
 
+def of_seconds(seconds: float, *, per_prompt: bool) -> str:
+    """Return the seconds of learning as people read them; some methods learn for each prompt anew."""
+    return f"{seconds:.1f}{' a prompt' if per_prompt else ''}"
+
+
 def of_bytes(count: int) -> str:
     """Return a size as people read it."""
     if count < 1000:
@@ -81,9 +86,9 @@ def of_bytes(count: int) -> str:
 def plot(found: Sequence[Result], path: Path) -> None:
     """Draw what is asked over the seconds of learning, and over the bytes kept: two figures."""
     asked = [q for q in ("identity", "twin", "alike", "text", "leak place") if q in found[0].shares]
-    of_seconds = [max(0.01, result.seconds) for result in found]
+    seconds = [max(0.01, result.seconds) for result in found]
     of_kept = [float(max(_NO_BYTES, result.bytes_kept)) for result in found]
-    for name, values, label in (("seconds", of_seconds, "seconds to learn"), ("bytes", of_kept, "bytes kept")):
+    for name, values, label in (("seconds", seconds, "seconds to learn"), ("bytes", of_kept, "bytes kept")):
         figure, [*axes, beside] = new_figure(len(asked) + 1, 4 * (len(asked) + 1), 4.5)
         for axis, question in zip(axes, asked, strict=True):
             _scatter(axis, found, values, question)

@@ -134,11 +134,7 @@ class Timer:
         return self._median(lambda: self._learned(method, several))
 
     def _learned(self, method: Method, several: Sequence[Shots]) -> list[Subject]:
-        """Learn subjects with all cores: rows on the engine's thread, weights on one that has them for as long."""
-        seeds = list(range(len(several)))
-        if isinstance(method, RowMethod) or self._stage.studio.threads == 1:
-            return method.learn_several(self._stage, several, seeds)
-        return with_the_cores(lambda: method.learn_several(self._stage, several, seeds))
+        return learn_with_the_cores(self._stage, method, several)
 
     def _drawing(self, method: Method, subject: Subject) -> tuple[float, float]:
         """Return the seconds of one picture alone, and of one of many; how long it learned makes no difference."""
@@ -161,6 +157,14 @@ class Timer:
             run()
             times.append(self._clock() - began)
         return statistics.median(times)
+
+
+def learn_with_the_cores(stage: Stage, method: Method, several: Sequence[Shots]) -> list[Subject]:
+    """Learn subjects with all cores: rows on the engine's thread, weights on one that has them for as long."""
+    seeds = list(range(len(several)))
+    if isinstance(method, RowMethod) or stage.studio.threads == 1:
+        return method.learn_several(stage, several, seeds)
+    return with_the_cores(lambda: method.learn_several(stage, several, seeds))
 
 
 def hours(entries: Sequence[Entry], timings: Sequence[Timing], individuals: int, asks: int, prompts: int) -> float:

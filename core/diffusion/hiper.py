@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Generator, Tensor
@@ -93,7 +94,8 @@ def learn(
             raise NonFiniteLossError(f"the loss was not finite in {bad_steps} steps in a row, the last one {step + 1}")
         if row.finite:
             grad = row.grad[-params.positions :]
-            tail, adam = yield AdamStep(state.tail, grad, state.adam, _learning_rate(params, step))
+            rate = learning_rate(params.learning_rate, params.learning_rate_schedule, step, params.steps)
+            tail, adam = yield AdamStep(state.tail, grad, state.adam, rate)
             state = Training(tail, adam, state.rng)
         if source.rgb is not None and row.prediction is not None and row.finite:
             x0 = schedule.predict_x0(noisy_latents, row.prediction.to(noisy_latents), timestep)
@@ -131,10 +133,9 @@ def _draw_timestep(params: PersonalizeParams, step: int, rng: Generator) -> int:
     return int(torch.randint(low, high + 1, (), generator=rng))
 
 
-def _learning_rate(params: PersonalizeParams, step: int) -> float:
-    if params.learning_rate_schedule == "constant":
-        return params.learning_rate
-    return params.learning_rate * 0.5 * (1 + math.cos(math.pi * step / params.steps))
+def learning_rate(first: float, schedule: Literal["constant", "cosine"], step: int, steps: int) -> float:
+    """Return the learning rate of a step, counted from 0: `first` in all, or falling from it to 0 along a cosine."""
+    return first if schedule == "constant" else first * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,6 +190,23 @@ def sample(
     source: Tensor | None = None,
 ) -> Routine[list[Tensor]]:
     """Sample pictures (3, H, W) in -1..1 of a conditioning as it is; `edit` has what the rest means."""
+    latents = yield from sample_latents(
+        conditioning, params=params, schedule=schedule, latent_shape=latent_shape, seed=seed, source=source
+    )
+    images = yield tuple(DecodeLatents(row) for row in latents)
+    return list(images)
+
+
+def sample_latents(
+    conditioning: Conditioning,
+    *,
+    params: EditParams,
+    schedule: Schedule,
+    latent_shape: tuple[int, int, int],
+    seed: int,
+    source: Tensor | None = None,
+) -> Routine[list[Tensor]]:
+    """Sample what `sample` decodes, (C, h, w) each."""
     negative: Conditioning = yield EncodePrompt(params.negative_prompt)
     sampler = make_sampler(params.sampler, schedule, params.num_inference_steps, params.strength)
     dtype = conditioning.sequence.dtype
@@ -196,9 +214,7 @@ def sample(
     if params.strength is not None and source is not None:
         mean, _ = yield EncodeImage(source)
         latents = [schedule.add_noise(mean, noise, sampler.timesteps[0]) for noise in latents]
-    latents = yield from _denoise(sampler, latents, conditioning, negative, params.guidance_scale)
-    images = yield tuple(DecodeLatents(row) for row in latents)
-    return list(images)
+    return (yield from _denoise(sampler, latents, conditioning, negative, params.guidance_scale))
 
 
 def _with_subjects(target: Conditioning, tails: Sequence[OtherTail], tail_mode: str) -> Routine[Conditioning]:

@@ -103,6 +103,12 @@ class JobSpec(Record):
         return self.personalize.positions if self.personalize else None
 
     @property
+    def prior_positions(self) -> int:
+        """The positions of the tail prior that a personalization begins at; 0: it needs none."""
+        params = self.personalize
+        return params.positions if params and params.beginning == "prior" else 0
+
+    @property
     def tail_ids(self) -> tuple[str, ...]:
         """The tail that a personalization makes, or all that an edit uses."""
         return tuple(use.id for use in self.tails) or (self.tail_id,)

@@ -20,7 +20,7 @@ from pretrain.menagerie.drawing.pen import GRID
 from pretrain.menagerie.drawing.render import render_with_parts
 from pretrain.menagerie.scenes import Scene, look_alikes, random_setting, split_seed
 from pretrain.menagerie.truth import UNKNOWN, Truth, joined, truth_of
-from pretrain.training.parallel import spread
+from pretrain.training.parallel import shares, spread
 
 GROUPS, ALIKE, SCENES = 2500, 6, 2  # look-alikes that are drawn: groups, individuals in each, scenes of each
 IN_BATCH, ANYBODY, DECODED = 2, 20, 4  # a batch: groups, drawings of anybody, round trips
@@ -42,23 +42,21 @@ def draw_groups(folder: Path, processes: int) -> None:
         return
     unfinished = path.with_suffix(".unfinished")
     open_memmap(unfinished, "w+", np.uint8, (GROUPS, ALIKE * SCENES, 128, 128, 3)).flush()
-    parts = spread(
-        partial(_draw_groups, unfinished), [range(GROUPS)[part::processes] for part in range(processes)], processes
-    )
+    parts = spread(partial(_draw_groups, unfinished), shares(GROUPS, processes), processes)
     with of_parts.with_suffix(".unfinished").open("wb") as file:
-        np.save(file, np.stack([parts[index % processes][index // processes] for index in range(GROUPS)]))
+        np.save(file, np.concatenate(parts))
     of_parts.with_suffix(".unfinished").replace(of_parts)
     unfinished.replace(path)
 
 
-def _draw_groups(path: Path, which: range) -> list[NDArray[np.uint8]]:
-    """Draw these groups into the array at `path`; returns what part of the animals is where in each, (12, 16, 16)."""
+def _draw_groups(path: Path, which: range) -> NDArray[np.uint8]:
+    """Draw these groups into the array at `path`; returns what part of the animals is where, (N, 12, 16, 16)."""
     target, parts = np.load(path, mmap_mode="r+"), []
     for index in which:
         drawn = [render_with_parts(scene) for scene in group_scenes(index)]
         target[index] = np.stack([np.asarray(image) for image, _ in drawn])
         parts.append(np.stack([seen for _, seen in drawn]))
-    return parts
+    return np.stack(parts)
 
 
 @dataclass(frozen=True)

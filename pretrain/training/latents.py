@@ -18,7 +18,7 @@ from pretrain.captions.tokenizer import open_tokenizer
 from pretrain.drawing.pictures import open_pictures, to_tensor
 from pretrain.menagerie.outside import OUTSIDE, UNKNOWN_PART
 from pretrain.training.models import Vae
-from pretrain.training.parallel import spread
+from pretrain.training.parallel import shares, spread
 from pretrain.training.text import tokens
 from pretrain.training.vae import open_vae
 
@@ -89,9 +89,8 @@ def encode_pictures(folder: Path, split: str, count: int, processes: int = 1, ba
     _begin(unfinished, (count, pictures.world.channels, 16, 16))
     firsts = [range(part * batch, count, processes * batch) for part in range(processes)]
     spread(partial(_encode_some, folder, split, unfinished, batch), firsts, processes)
-    part = -(-count // processes)
-    parts = [range(first, min(first + part, count)) for first in range(0, count, part)]
-    np.save(paths[1], np.concatenate(spread(partial(_caption_tokens, folder, split), parts, processes)))
+    ids = spread(partial(_caption_tokens, folder, split), shares(count, processes), processes)
+    np.save(paths[1], np.concatenate(ids))
     unfinished.replace(paths[0])
 
 

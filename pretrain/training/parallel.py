@@ -48,6 +48,12 @@ def spread(function: Callable[[Part], Found], parts: Sequence[Part], processes: 
         return pool.map(function, parts, chunksize=1)
 
 
+def shares(count: int, processes: int) -> list[range]:
+    """Return 0..count-1 in as many runs as there are processes, or fewer."""
+    size = max(1, -(-count // processes))
+    return [range(first, min(first + size, count)) for first in range(0, count, size)]
+
+
 def settle() -> None:
     """Use one thread, and no slow arithmetic with numbers next to zero."""
     torch.set_num_threads(1)

@@ -23,7 +23,8 @@ from core.errors import GoneError, NotFoundError
 from core.jobs import keys
 from core.jobs.attempts import Attempt
 from core.jobs.claims import Claims
-from core.jobs.records import KINDS, JobEnd, JobKind, JobStatus
+from core.jobs.records import JobEnd, JobKind, JobStatus
+from core.live.names import LINES
 from core.models.info import ModelInfo
 from core.models.recipes import FAST, PAPER
 from core.services import Services
@@ -151,8 +152,8 @@ def working_at(services: Services, worker: PretendingWorker) -> Iterator[None]:
     def work() -> None:
         claims = Claims(services.jobs, "pretender", lambda: {MODEL.hash})
         while not done.wait(0.05):
-            for kind in KINDS:
-                while attempt := claims.take(kind):
+            for line in LINES:
+                while attempt := claims.take(line):
                     worker.succeed(attempt)
 
     thread = threading.Thread(target=work)

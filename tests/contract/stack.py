@@ -19,8 +19,7 @@ from core.access.keyring import Keyring
 from core.config import REPOSITORY, Settings
 from core.errors import TailorError
 from core.jobs.claims import Claims
-from core.jobs.records import KINDS
-from core.live.names import ALONE, again
+from core.live.names import LINES
 from core.services import Services, open_services
 from tests.api.serving import MODEL, PretendingWorker, picture, publish
 from tests.support.ports import free_ports
@@ -96,7 +95,7 @@ def _working(services: Services) -> Iterator[None]:
         claims = Claims(services.jobs, "pretender", lambda: {MODEL.hash})
         while not done.wait(0.05):
             with suppress(RedisError, TailorError):  # on a busy machine they may take longer than one waits for them
-                for line in (*KINDS, *map(again, KINDS), ALONE):
+                for line in LINES:
                     while attempt := claims.take(line):
                         with suppress(AssertionError):  # it was canceled or deleted meanwhile
                             worker.succeed(attempt)

@@ -10,10 +10,10 @@ import torch
 from torch import Generator, Tensor
 
 from bench.rivals.method import Ask, Method, Noised, Shots, Stage, Subject, drawn_from, noised, with_token
-from bench.rivals.weights.finetune import errors, posteriors_of, replaced, train, trainable, unet_of
+from bench.rivals.weights.finetune import copied, errors, posteriors_of, replaced, train, trainable, unet_of
+from core.diffusion import hiper
 from core.diffusion.conditioning import Conditioning
-from core.diffusion.requests import EncodePrompt, PredictNoise, Routine
-from core.diffusion.sampling import SolverState, guide, make_sampler
+from core.diffusion.requests import EncodePrompt, Routine
 from core.models.parameters import EditParams
 
 
@@ -44,7 +44,7 @@ class DreamBooth(Method):
             losses = train(
                 list(weights.values()), loss_of, steps=self.steps, learning_rate=self.learning_rate, seed=seed
             )
-            kept = {name: weight.detach().to("cpu", copy=True) for name, weight in weights.items()}
+            kept = copied(weights)
         return Subject(shots, kept, losses)
 
     def applied(self, stage: Stage, subject: Subject) -> AbstractContextManager[None]:
@@ -103,16 +103,8 @@ def class_latents(stage: Stage, prompt: str, count: int) -> Tensor:
 
 def _latents(stage: Stage, prompt: str, seed: int, params: EditParams) -> Routine[Tensor]:
     """Sample latents (C, h, w), which are trained on as they are: the VAE's round trip would only blur them."""
-    cond: Conditioning = yield EncodePrompt(prompt)
-    uncond: Conditioning = yield EncodePrompt("")
-    sampler = make_sampler(params.sampler, stage.schedule, params.num_inference_steps)
-    rng = Generator().manual_seed(seed)
-    latents = torch.randn(stage.backbone.latent_shape, generator=rng, dtype=cond.sequence.dtype)
-    state: SolverState | None = None
-    for i, timestep in enumerate(sampler.timesteps):
-        with_text, without = yield (
-            PredictNoise(latents, timestep, cond),
-            PredictNoise(latents, timestep, uncond),
-        )
-        latents, state = sampler.step(i, latents, guide(without, with_text, params.guidance_scale), state)
+    conditioning: Conditioning = yield EncodePrompt(prompt)
+    [latents] = yield from hiper.sample_latents(
+        conditioning, params=params, schedule=stage.schedule, latent_shape=stage.backbone.latent_shape, seed=seed
+    )
     return latents

@@ -62,7 +62,7 @@ def train(
 def trainable(module: nn.Module) -> Iterator[dict[str, Tensor]]:
     """Let a module's weights, which are given by name, take gradients; afterwards they are what they were."""
     weights: dict[str, Tensor] = dict(module.named_parameters())
-    before = {name: weight.detach().to("cpu", copy=True) for name, weight in weights.items()}
+    before = copied(weights)
     module.requires_grad_(True)
     try:
         yield weights
@@ -76,12 +76,17 @@ def trainable(module: nn.Module) -> Iterator[dict[str, Tensor]]:
 def replaced(module: nn.Module, values: Mapping[str, Tensor]) -> Iterator[None]:
     """Give a module other weights; afterwards they are what they were."""
     weights: dict[str, Tensor] = dict(module.named_parameters())
-    before = {name: weights[name].detach().to("cpu", copy=True) for name in values}
+    before = copied({name: weights[name] for name in values})
     try:
         _put(weights, values)
         yield
     finally:
         _put(weights, before)
+
+
+def copied(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights as they are now, on the CPU: the GPU has room for one UNet."""
+    return {name: weight.detach().to("cpu", copy=True) for name, weight in weights.items()}
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from bench.rivals.method import Ask, Method, Shots, Stage, Subject, drawn_from, noised
-from bench.rivals.weights.finetune import errors, posteriors_of, replaced, train, trainable, unet_of
+from bench.rivals.weights.finetune import copied, errors, posteriors_of, replaced, train, trainable, unet_of
 from core.diffusion.conditioning import Conditioning
 from core.diffusion.requests import AdamState, AdamStep, EncodeImage, EncodePrompt, LossAndGrad, NoiseLoss, Routine
 
@@ -83,7 +83,7 @@ class Imagic(Method):
             losses = train(
                 list(weights.values()), loss_of, steps=self.tuning_steps, learning_rate=self.tuning_rate, seed=seed
             )
-            kept = {name: weight.detach().to("cpu", copy=True) for name, weight in weights.items()}
+            kept = copied(weights)
         return Subject(shots, kept | {_EMBEDDING: text.sequence}, [*first, *losses])
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bench.rivals.method import Shots, Stage, Subject
 from bench.rivals.weights.dreambooth import DreamBooth
-from bench.rivals.weights.finetune import train, unet_of
+from bench.rivals.weights.finetune import copied, train, unet_of
 
 TARGETS = ["to_k", "to_q", "to_v", "to_out.0"]  # of diffusers' example
 _NAME = "subject"
@@ -34,7 +34,7 @@ class Lora(DreamBooth):
             losses = train(
                 list(weights.values()), loss_of, steps=self.steps, learning_rate=self.learning_rate, seed=seed
             )
-            kept = {name: weight.detach().to("cpu", copy=True) for name, weight in weights.items()}
+            kept = copied(weights)
         return Subject(shots, kept, losses)
 
     def applied(self, stage: Stage, subject: Subject) -> AbstractContextManager[None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
@@ -21,16 +20,15 @@ from core.jobs.sweep import doubt, not_to_stay, sweep
 if TYPE_CHECKING:
     from core.jobs.store import JobStore
 
-AT_ONCE = 8
-
 
 @dataclass
 class Deleted:
-    """What went: the jobs, and how many objects of theirs with how many bytes."""
+    """What went: the jobs, and how many objects of theirs with how many bytes; `expired` if their time was over."""
 
     jobs: list[str] = field(default_factory=list)
     objects: int = 0
     bytes: int = 0
+    expired: bool = False
 
     def add(self, other: Deleted) -> None:
         """Count what another deletion took."""
@@ -56,9 +54,8 @@ class Deletion:
         """Delete all edits that an owner made with a tail, be it there or not."""
         found = self._store.lists.read([entries.of_tail(owner, tail_id)])
         deleted = Deleted()
-        while some := list(islice(found, AT_ONCE)):  # not all at once: what is accepted needs the same threads
-            for one in self._store.lists.pool.map(self._entry, some):
-                deleted.add(one)
+        for one in self._store.lists.a_few_at_once(self._entry, found):
+            deleted.add(one)
         return deleted
 
     def _entry(self, entry: Entry) -> Deleted:
@@ -131,4 +128,6 @@ class Deletion:
 
 def _told(tombstone: JobEnd | None) -> Deleted:
     """Return what a tombstone says of what went: the same each time."""
-    return Deleted([tombstone.job_id], tombstone.gone_objects, tombstone.gone_bytes) if tombstone else Deleted()
+    if tombstone is None:
+        return Deleted()
+    return Deleted([tombstone.job_id], tombstone.gone_objects, tombstone.gone_bytes, tombstone.expired)

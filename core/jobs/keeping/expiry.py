@@ -19,7 +19,6 @@ from core.jobs.records import JobEnd, JobSpec
 from core.pace import Pace
 
 if TYPE_CHECKING:
-    from core.jobs.keeping.deletion import Deleted
     from core.jobs.store import JobStore
 
 EXPIRING = "expiring/"
@@ -73,13 +72,9 @@ class Expiry:
             except NotFoundError:
                 log.warning("job.expired.unknown", job=job_id)
             else:
-                self._tell(job_id, deleted)
+                if deleted.expired:  # else somebody had deleted it before, and that was only ended here
+                    log.info("job.expired", job=job_id, objects=deleted.objects, bytes=deleted.bytes)
         self._store.storage.delete(key)
-
-    def _tell(self, job_id: str, deleted: Deleted) -> None:
-        """Log what expired; of what somebody had deleted before, the deletion was only ended."""
-        if (tombstone := self._store.end(job_id)) and tombstone.expired:
-            log.info("job.expired", job=job_id, objects=deleted.objects, bytes=deleted.bytes)
 
 
 def _key(job_id: str, due: datetime) -> str:

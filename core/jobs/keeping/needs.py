@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from itertools import islice, takewhile
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from core.errors import GoneError, NotFoundError
-from core.jobs import keys
 from core.jobs.keeping.terms import expires_at
 from core.jobs.lists import entries
 from core.jobs.lists.entries import Entry
+from core.jobs.lists.lists import ABANDONED
 from core.jobs.records import JobSpec, JobStatus
 
 if TYPE_CHECKING:
     from core.jobs.store import JobStore
 
 NEEDED_S = 60  # so often a tail whose time is over is looked at again for as long as edits need it
-ACCEPTING = timedelta(hours=1)  # an entry without a job so long after belongs to a request that never got its 202
 MOST_READ = 400  # edits of a tail that one look goes through: the leader has more to do
-AT_ONCE = 8  # of them are read: what is accepted needs the same threads
 
 
 class Needs:
@@ -37,12 +34,14 @@ class Needs:
         """
         try:
             spec = self._store.spec(job_id)
+            if spec.kind != "personalize":
+                return False
             end = self._store.end_unless_deleted(job_id)
         except (NotFoundError, GoneError):
             self._ended.pop(job_id, None)
             return False
         due = expires_at(spec, end)
-        if spec.kind != "personalize" or end is None or end.status is not JobStatus.SUCCEEDED or due is None:
+        if end is None or end.status is not JobStatus.SUCCEEDED or due is None:
             return False
         if self._store.clock.now() < due + timedelta(seconds=NEEDED_S) or self._may_one_be_open(spec):
             return True
@@ -51,25 +50,17 @@ class Needs:
 
     def _may_one_be_open(self, tail: JobSpec) -> bool:
         """Tell whether an edit is open, or there are more than one look goes through: the next one goes on there."""
-        some = list(islice(self._lately(tail), MOST_READ))
+        lists = self._store.lists
+        found = lists.read([entries.of_tail(tail.owner, tail.tail_id)], self._ended.get(tail.id))
+        some = list(islice(lists.that_may_be_open(found), MOST_READ))
         if any(self._store.live.open_jobs.are_open([entry.job_id for entry in some])):
             return True
-        for first in range(0, len(some), AT_ONCE):  # what Redis does not know as open may have been forgotten
-            few = some[first : first + AT_ONCE]
-            for entry, is_open in zip(few, self._store.lists.pool.map(self._is_open, few), strict=True):
-                if is_open:
-                    return True
-                self._ended[tail.id] = entry.stem
+        # what Redis does not know as open may have been forgotten
+        for entry, is_open in zip(some, lists.a_few_at_once(self._is_open, some), strict=True):
+            if is_open:
+                return True
+            self._ended[tail.id] = entry.stem
         return len(some) == MOST_READ
-
-    def _lately(self, tail: JobSpec) -> Iterator[Entry]:
-        """Yield the edits that may be open: what is older than the oldest open marker has ended."""
-        oldest = next(iter(self._store.storage.scan(keys.OPEN_MARKERS)), None)
-        if oldest is None:
-            return iter(())
-        since = keys.marked_minute(oldest.key)
-        found = self._store.lists.read([entries.of_tail(tail.owner, tail.tail_id)], self._ended.get(tail.id))
-        return takewhile(lambda entry: entry.created_at >= since, found)
 
     def _is_open(self, entry: Entry) -> bool:
         if self._store.end(entry.job_id):  # first: mostly it is all that is read
@@ -79,5 +70,5 @@ class Needs:
         except GoneError:
             return False
         except NotFoundError:  # it is just being accepted, or never was
-            return self._store.clock.now() - entry.created_at < ACCEPTING
+            return self._store.clock.now() - entry.created_at < ABANDONED
         return True

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from core.jobs.store import JobStore
 
 STALE_S = 600  # nobody is refused by a sum that is older: who stays at the limit costs six listings an hour
-AT_ONCE = 8  # jobs that are looked for together: what is accepted needs the same threads
 log = structlog.get_logger()
 
 
@@ -72,15 +71,11 @@ class Usage:
                 count += entry.bytes
             elif entry.bytes:
                 unsure.append(entry)
-            if len(unsure) == AT_ONCE:
-                count += self._bytes_of_jobs(unsure)
-                unsure = []
-        return count + self._bytes_of_jobs(unsure)
+        return count + sum(self._store.lists.a_few_at_once(self._bytes_if_there, unsure))
 
-    def _bytes_of_jobs(self, some: list[Entry]) -> int:
-        """Return the bytes of those entries whose jobs are there."""
-        there = self._store.lists.pool.map(lambda entry: self._store.storage.head(keys.spec(entry.job_id)), some)
-        return sum(entry.bytes for entry, spec in zip(some, there, strict=True) if spec is not None)
+    def _bytes_if_there(self, entry: Entry) -> int:
+        """Return the bytes of an entry whose job is there, else 0."""
+        return entry.bytes if self._store.storage.head(keys.spec(entry.job_id)) else 0
 
     def accepted(self, spec: JobSpec) -> None:
         """Count what came with a job that was just accepted."""

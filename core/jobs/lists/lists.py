@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from heapq import merge
-from typing import TYPE_CHECKING
+from itertools import islice, takewhile
+from typing import TYPE_CHECKING, TypeVar
 
+from core.jobs import keys
 from core.jobs.lists import entries
 from core.jobs.lists.entries import Entry
 from core.jobs.records import JobEnd, JobSpec
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
     from core.jobs.store import JobStore
 
 WRITERS = 16  # of entries, and readers of what a page shows
+FEW = 8  # that work of which there may be much is given at once: what is accepted needs the same threads
+ABANDONED = timedelta(hours=1)  # an entry without a job so long after belongs to a request that never got its 202
+T = TypeVar("T")
 
 
 class JobLists:
@@ -36,6 +42,20 @@ class JobLists:
                 write.exception()  # none goes on after the block, which may take back what it has written
         for write in writes:
             write.result()
+
+    def a_few_at_once(self, work: Callable[[Entry], T], found: Iterable[Entry]) -> Iterator[T]:
+        """Yield what becomes of entries, in their order, without taking all threads from those who are accepted."""
+        rest = iter(found)
+        while some := list(islice(rest, FEW)):
+            yield from self.pool.map(work, some)
+
+    def that_may_be_open(self, found: Iterator[Entry]) -> Iterator[Entry]:
+        """Yield those entries, newest first, whose jobs may be open: what is older than the oldest marker has ended."""
+        oldest = next(iter(self._store.storage.scan(keys.OPEN_MARKERS)), None)
+        if oldest is None:
+            return iter(())
+        since = keys.marked_minute(oldest.key)
+        return takewhile(lambda entry: entry.created_at >= since, found)
 
     def leave_out(self, spec: JobSpec, stored: JobSpec) -> None:
         """Take back the entries of a request that another one with the same id has come before."""

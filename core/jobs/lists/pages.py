@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import takewhile
 
 from core.errors import GoneError, NotFoundError
-from core.jobs import keys
 from core.jobs.lists import entries
 from core.jobs.lists.entries import Entry
+from core.jobs.lists.lists import ABANDONED
 from core.jobs.records import KINDS, JobKind, JobState, JobStatus
 from core.jobs.store import JobStore
 
 MOST_PASSED = 5000  # entries that one request passes over
 MOST_READ = 300  # jobs that one request reads
-ABANDONED = timedelta(hours=1)  # an entry without a job so long after belongs to a request that never got its 202
 OPEN = frozenset(status for status in JobStatus if not status.ended)
 
 
@@ -90,13 +87,7 @@ class Pages:
         found = self._store.lists.read(query.lists, query.after)
         if not query.statuses or not query.statuses <= OPEN:
             return found
-        since = self._oldest_open()
-        return takewhile(lambda entry: since is not None and entry.created_at >= since, found)
-
-    def _oldest_open(self) -> datetime | None:
-        """Return the minute in which the oldest open job was accepted: what is older need not be looked through."""
-        oldest = next(iter(self._store.storage.scan(keys.OPEN_MARKERS)), None)
-        return keys.marked_minute(oldest.key) if oldest else None
+        return self._store.lists.that_may_be_open(found)
 
     def _look_at(self, entry: Entry) -> ListedJob | None:
         try:

@@ -99,7 +99,7 @@ class States:
         """Return what an open job waits for besides its turn."""
         if status is JobStatus.WAITING:
             return f"{'tails' if spec.tails else 'tail'} {', '.join(spec.tail_ids)}"
-        wanted = _wanted_prior(spec)
+        wanted = spec.prior_positions
         if status is not JobStatus.QUEUED or self._is_served(spec.model_hash, wanted):
             return None
         with_prior = f" and a tail prior of {wanted} positions" if wanted else ""
@@ -115,12 +115,6 @@ class States:
 
     def _has_tails(self, spec: JobSpec) -> bool:
         return all(self._store.end(job_of(tail_id)) for tail_id in spec.tail_ids)
-
-
-def _wanted_prior(spec: JobSpec) -> int:
-    """Return the positions of the tail prior that a job begins at; 0: it needs none."""
-    params = spec.personalize
-    return params.positions if params and params.beginning == "prior" else 0
 
 
 def _has(served: Iterable[Served], model_hash: str, prior: int) -> bool:

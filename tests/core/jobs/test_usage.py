@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from core.jobs.keeping.usage import AT_ONCE
-from core.jobs.lists.lists import WRITERS, JobLists
+from core.jobs.lists.lists import FEW, WRITERS, JobLists
 from core.jobs.records import JobSpec
 from core.live import names
 from core.live.stored import KEEP_S
@@ -90,7 +89,7 @@ def test_while_somebody_counts_many_open_jobs_others_are_accepted(life: Life) ->
     with ThreadPoolExecutor() as pool:
         counted = pool.submit(slow.store.usage.of, "ann")
         try:
-            assert all(storage.asked.acquire(timeout=20) for _ in range(AT_ONCE))
+            assert all(storage.asked.acquire(timeout=20) for _ in range(FEW))
             taken = pool.submit(slow.store.accept, life.personalization(owner="bob"))
             assert taken.result(timeout=20)[1]
             assert not storage.asked.acquire(blocking=False)
