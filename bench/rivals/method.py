@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from bench.trials.studio import Studio
-from core.diffusion import hiper
+from core.diffusion import denoising
 from core.diffusion.backbone import Backbone
 from core.diffusion.conditioning import Conditioning
 from core.diffusion.learning.sources import Source
@@ -169,7 +169,7 @@ def drawn_from(
     stage: Stage, conditioning: Conditioning, seed: int, params: EditParams, source: Tensor | None = None
 ) -> Routine[list[Tensor]]:
     """Return the routine that samples a picture from a conditioning; it may begin at a `source` (3, H, W)."""
-    return hiper.sample(
+    return denoising.sample(
         conditioning,
         params=params,
         schedule=stage.schedule,

@@ -22,7 +22,7 @@ from pretrain.menagerie.scenes import Scene, look_alikes, random_setting, split_
 from pretrain.menagerie.truth import UNKNOWN, Truth, joined, truth_of
 from pretrain.training.parallel import shares, spread
 
-GROUPS, ALIKE, SCENES = 2500, 6, 2  # look-alikes that are drawn: groups, individuals in each, scenes of each
+GROUPS, ALIKE, SCENES = 5000, 6, 2  # look-alikes that are drawn: groups, individuals in each, scenes of each
 IN_BATCH, ANYBODY, DECODED = 2, 20, 4  # a batch: groups, drawings of anybody, round trips
 _FIRST = 40_000_000  # the seeds of the groups: far behind those of the drawings
 _NOISE = 0.05

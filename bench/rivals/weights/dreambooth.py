@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from bench.rivals.method import Ask, Method, Noised, Shots, Stage, Subject, drawn_from, noised, with_token
 from bench.rivals.weights.finetune import copied, errors, posteriors_of, replaced, train, trainable, unet_of
-from core.diffusion import hiper
+from core.diffusion import denoising
 from core.diffusion.conditioning import Conditioning
 from core.diffusion.requests import EncodePrompt, Routine
 from core.models.parameters import EditParams
@@ -104,7 +104,7 @@ def class_latents(stage: Stage, prompt: str, count: int) -> Tensor:
 def _latents(stage: Stage, prompt: str, seed: int, params: EditParams) -> Routine[Tensor]:
     """Sample latents (C, h, w), which are trained on as they are: the VAE's round trip would only blur them."""
     conditioning: Conditioning = yield EncodePrompt(prompt)
-    [latents] = yield from hiper.sample_latents(
+    [latents] = yield from denoising.sample_latents(
         conditioning, params=params, schedule=stage.schedule, latent_shape=stage.backbone.latent_shape, seed=seed
     )
     return latents
