@@ -83,7 +83,7 @@ def judge_loss(judge: Judge, images: Tensor, truths: Tensor) -> Tensor:
 
 def train_judges(folder: Path, budget: Budget, processes: int) -> None:
     """Train both judges, side by side if there are two processes; afterwards they lie in folder/judges."""
-    round_trips(folder)  # made here, once for both
+    round_trips(folder, open_pictures(folder, "pretraining").images)  # made here, once for both
     if processes == 1:
         for name in ("a", "b"):
             _train(folder, budget, name)
@@ -104,7 +104,8 @@ def train_reader(folder: Path, budget: Budget) -> None:
 
 
 def _train(folder: Path, budget: Budget, name: str) -> None:
-    lessons = _Lessons(open_pictures(folder, "pretraining"), round_trips(folder))
+    pictures = open_pictures(folder, "pretraining")
+    lessons = _Lessons(pictures, round_trips(folder, pictures.images))
     seed = {"a": 11, "b": 23, "reader": 37}[name]
     torch.manual_seed(seed)
     path = folder / "judges" / f"judge_{name}.safetensors"

@@ -8,21 +8,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pretrain.drawing.pictures import open_pictures, to_bytes, to_tensor
+from pretrain.drawing.pictures import to_bytes, to_tensor
 from pretrain.training.vae import open_vae
 
 ROUND_TRIPS = 2000
 
 
 @torch.no_grad()
-def round_trips(folder: Path) -> NDArray[np.uint8]:
-    """Return what the VAE makes of the first drawings, (N, size, size, 3): made once and kept beside them."""
+def round_trips(folder: Path, drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return what the VAE makes of the first pictures drawn, (N, size, size, 3) both: made once and kept."""
     path = folder / "round-trips.npy"
     if not path.exists():
-        pictures, vae = open_pictures(folder, "pretraining"), open_vae(folder)
-        count, found = min(ROUND_TRIPS, len(pictures)), []
+        vae, count, found = open_vae(folder), min(ROUND_TRIPS, len(drawn)), []
         for first in range(0, count, 20):
-            images = to_tensor(pictures.images[first : min(first + 20, count)])
+            images = to_tensor(drawn[first : min(first + 20, count)])
             found.append(to_bytes(vae.decode(vae.encode(images).latent_dist.mode()).sample))
         np.save(path, np.concatenate(found))
     decoded: NDArray[np.uint8] = np.load(path, mmap_mode="r")

@@ -24,13 +24,13 @@ from pretrain.training.trainer import Budget, Trainer
 
 MEASURED = 24  # individuals, at each save
 _SEEDS = {"a": 11, "b": 23, "reader": 37}
-_TEMPERATURE = 0.1
-# what each is worth; parts and words are learned first, and numbers can't be read before it is known where to look
-_WORDS, _NUMBERS, _AGAIN, _PARTS = 4.0, 6.0, 0.4, 3.0
+_TEMPERATURE = 0.05
+# what each is worth; details and words are learned first, and numbers can't be read before it is known where to look
+_WORDS, _NUMBERS, _AGAIN, _DETAILS = 4.0, 6.0, 0.4, 3.0
 
 
 def judge_loss(reading: Reading, lesson: Lesson) -> Tensor:
-    """Return how badly parts are told, words and numbers read, and each individual found again among its look-alikes.
+    """Return how badly details are told, words and numbers read, and each individual found again among its look-alikes.
 
     The first rows are the lesson's groups of look-alikes, `SCENES` scenes of each individual side by side.
     """
@@ -49,7 +49,7 @@ def judge_loss(reading: Reading, lesson: Lesson) -> Tensor:
     return (
         _WORDS * torch.stack(words).mean()
         + _NUMBERS * numbers
-        + _PARTS * functional.cross_entropy(reading.parts, lesson.parts)
+        + _DETAILS * functional.cross_entropy(reading.details, lesson.details)
         + _AGAIN * functional.cross_entropy(likeness.flatten(0, 1), partners)
     )
 

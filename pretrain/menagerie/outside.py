@@ -14,7 +14,7 @@ from pretrain.menagerie.captions import POSE_WORDS, caption, plain_caption
 from pretrain.menagerie.catalog import DRAWINGS, Drawing, fetch, file_of
 from pretrain.menagerie.colors import shade
 from pretrain.menagerie.drawing.curves import ellipse
-from pretrain.menagerie.drawing.pen import GRID, SIZE, SUPER, Ink, Pen, new_parts
+from pretrain.menagerie.drawing.pen import GRID, SIZE, SUPER, Ink, Pen, new_details
 from pretrain.menagerie.drawing.places import background
 from pretrain.menagerie.drawing.styles import apply_style
 from pretrain.menagerie.scenes import Scene, Setting, random_setting
@@ -53,7 +53,7 @@ def draw_outside(folder: Path, scene: OutsideScene) -> Image.Image:
     animal = animal.resize((round(animal.width * scale), round(animal.height * scale)))
     half = animal.width / 2 / SUPER
     x = min(max(setting.x, half + 1), SIZE - half - 1)
-    pen = Pen(image, new_parts(), Ink(outline=0.0))
+    pen = Pen(image, new_details(), Ink(outline=0.0))
     pen.shape(ellipse((x, setting.feet), 0.9 * half, 4.5), shade(setting.floor, 0.76), "background", shaded=False)
     image.paste(animal, (round((x - half) * SUPER), round(setting.feet * SUPER) - animal.height), animal)
     return apply_style(image.reduce(SUPER), setting.style)

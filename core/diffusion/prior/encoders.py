@@ -67,64 +67,121 @@ class Looking(nn.Module):
 
 
 class Parts(nn.Module):
-    """Tells which part of the subject is where, and of each part what it is like, where, how far it spreads, its share.
+    """Tells which part of the subject is where, and measures each: what it is like, where, how large, how spread.
 
-    (B, channels, h, w) to (B, parts * (seen + 5)) and scores (B, parts, h, w). Taught the scores, which pictures that
-    are drawn come with, a network learns to read what is small in a tenth of the pictures.
+    (B, channels, h, w) to what is seen of them (B, parts * seen), their measures (B, parts * `MEASURES` + `OVERALL`)
+    and scores (B, parts, h, w). Taught the scores, which pictures that are drawn come with, a network learns to read
+    what is small in a tenth of the pictures. Places and sizes are told in the subject's own terms, from its middle, in
+    units of its spread, as if it faced right: a dense layer then need not learn each measure at each of them. Sizes
+    are logarithms, since looks are proportions.
+
+    Part 0 is all that is not the subject; `trunk` and `head` are the parts that tell which way it faces.
     """
 
-    def __init__(self, channels: int, parts: int, seen: int) -> None:
+    MEASURES = 6
+    OVERALL = 5
+
+    def __init__(self, channels: int, parts: int, seen: int, trunk: slice, head: slice) -> None:
         super().__init__()
         self.which = nn.Conv2d(channels, parts, 1)
         self.what = nn.Conv2d(channels, seen, 1)
+        self.trunk, self.head = trunk, head
 
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See the class."""
         scores = self.which(features).to(_wide(features))
         likely = scores.softmax(1).flatten(2)
-        share = likely.sum(2, keepdim=True)
-        found = (likely / (share + 1e-3)) @ _told(self.what(features)).transpose(1, 2)
-        return torch.cat([found, 10 * share / likely.shape[2]], 2).flatten(1), scores
+        what = self.what(features).flatten(2).to(likely.dtype).transpose(1, 2)
+        found = (likely / (likely.sum(2, keepdim=True) + _FEW)) @ what
+        return found.flatten(1), self._measured(likely, scores.shape[2], scores.shape[3]), scores
+
+    def _measured(self, likely: Tensor, height: int, width: int) -> Tensor:
+        """likely: (B, parts, h * w)."""
+        down, right = torch.meshgrid(
+            *(torch.linspace(-1, 1, count, dtype=likely.dtype, device=likely.device) for count in (height, width)),
+            indexing="ij",
+        )
+        x, y = right.flatten(), down.flatten()
+        sums = likely @ torch.stack([torch.ones_like(x), x, y, x * x, y * y, x * y], 1)  # (B, parts, 6)
+        all_of_it = sums[:, 1:].sum(1, keepdim=True)
+        middle, spread = _moments(all_of_it, all_of_it)
+        size = (spread[..., :1] + spread[..., 1:2] + 1e-4).sqrt()  # (B, 1, 1)
+        ahead = _moments(sums[:, self.head].sum(1, keepdim=True), all_of_it)[0][..., :1]
+        ahead = ahead - _moments(sums[:, self.trunk].sum(1, keepdim=True), all_of_it)[0][..., :1]
+        facing = ahead / (ahead.abs() + 0.02)
+        means, spreads = _moments(sums, all_of_it)
+        off = (means - middle) / size
+        own = (spreads[..., :2] / size.square() + 1e-3).log()
+        slant = spreads[..., 2:] / size.square() * facing
+        share = (sums[..., :1] / (all_of_it[..., :1] + 1) + 1e-3).log()
+        each = torch.cat([off[..., :1] * facing, off[..., 1:], own, 4 * slant, share], 2)
+        overall = torch.cat([middle, size.log(), facing, (all_of_it[..., :1] / likely.shape[2] + 1e-3).log()], 2)
+        return torch.cat([each.flatten(1), overall.flatten(1)], 1)
+
+
+_FEW = 0.1  # cells: what is hardly there at all is taken to be a point in the subject's middle
+_CELL = 3.5e-4  # the variance of a cell
+
+
+def _moments(sums: Tensor, all_of_it: Tensor) -> tuple[Tensor, Tensor]:
+    """Return means (..., 2) and (co)variances (..., 3: x, y, both) of sums (..., 6): how much, x, y, x², y², x·y."""
+    mass, first, second = sums[..., :1], sums[..., 1:3], sums[..., 3:]
+    usual = all_of_it[..., 1:3] / (all_of_it[..., :1] + 1e-3)
+    means = (first + _FEW * usual) / (mass + _FEW)
+    own = second[..., :2] - 2 * means * first + means.square() * mass + _FEW * _CELL
+    x, y = means.split(1, -1)
+    both = second[..., 2:] - x * first[..., 1:] - y * first[..., :1] + x * y * mass
+    return means, torch.cat([own, both], -1) / (mass + _FEW)
 
 
 class LookingEncoder(nn.Module):
     """Reads pictures (B, 3, size, size) into vectors (B, `FEATURES`): a body, what is seen at places, a dense end.
 
-    `body` makes (B, channels, 16, 16) of them. The places are some that it chooses, and the subject's parts. Beside
+    `stem` makes (B, fine, 32, 32) of them, `deep` (B, channels, 16, 16) of that; `refine` is for both together, at
+    32x32, where it tells the subject's parts from each other. It also looks at some places that it chooses. Beside
     them it has a coarse view of the whole, `SEEN` channels at 8x8, which is also what a UNet may be aligned with.
     """
 
     FEATURES = 320
     SEEN = 32
-    PARTS = 9
+    PARTS, OF_PART = 31, 12
+    TRUNK, HEAD = slice(1, 10), slice(10, 20)
     PLACES, AT_EACH = 16, 48
 
-    def __init__(self, body: nn.Module, channels: int) -> None:
+    def __init__(self, stem: nn.Module, deep: nn.Module, refine: nn.Module, fine: int, channels: int) -> None:
         super().__init__()
-        self.body = body
+        self.stem, self.deep, self.refine = stem, deep, refine
+        self.up = nn.Sequential(nn.Conv2d(channels, 4 * fine, 1), nn.PixelShuffle(2))
         self.looking = Looking(channels, self.PLACES, self.AT_EACH)
-        self.parts = Parts(channels, self.PARTS, self.AT_EACH)
+        self.parts = Parts(fine, self.PARTS, self.OF_PART, self.TRUNK, self.HEAD)
         self.everywhere = nn.Sequential(nn.Conv2d(channels, self.SEEN, 1), nn.AvgPool2d(2))
-        inner = self.PLACES * (self.AT_EACH + 4) + self.PARTS * (self.AT_EACH + 5) + self.SEEN * _GRID**2
+        seen = self.PLACES * (self.AT_EACH + 4) + self.PARTS * self.OF_PART + self.SEEN * _GRID**2
+        self.norm = nn.LayerNorm(seen)
         self.dense = nn.Sequential(
-            nn.LayerNorm(inner), nn.Linear(inner, 512), nn.GELU(), nn.Linear(512, self.FEATURES), nn.GELU()
-        )
+            nn.Linear(seen + self.PARTS * Parts.MEASURES + Parts.OVERALL, 512), nn.GELU(),
+            nn.Linear(512, self.FEATURES), nn.GELU(),
+        )  # fmt: skip
 
     def forward(self, images: Tensor) -> Tensor:
         """See the class."""
         return self.read(images)[0]
 
     def read(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the vectors, and scores of which part is where, (B, PARTS, 16, 16)."""
-        features = self.body(images)
-        parts, scores = self.parts(features)
-        whole = self.everywhere(features).flatten(1).to(_wide(features))
-        vectors: Tensor = self.dense(torch.cat([self.looking(features), parts, whole], 1))
+        """Return the vectors, and scores of which part is where, (B, PARTS, 32, 32)."""
+        fine = self.stem(images)
+        features = self.deep(fine)
+        refined, coarse = self.refine(fine + self.up(features)), self.everywhere(features)
+        own = self.norm.weight.dtype
+        with torch.autocast(images.device.type, enabled=False):  # places and sizes are differences of large sums
+            parts, measures, scores = self.parts(refined.to(own))
+            seen = [self.looking(features.to(own)), parts, coarse.flatten(1)]
+            told = self.norm(torch.cat([each.to(own) for each in seen], 1))
+            vectors: Tensor = self.dense(torch.cat([told, measures.to(own)], 1))
         return vectors, scores
 
     def seen(self, images: Tensor) -> Tensor:
         """(B, 3, 128, 128) to what is seen where, (B, SEEN, 8, 8)."""
-        found: Tensor = self.everywhere(self.body(images))
+        found: Tensor = self.everywhere(self.deep(self.stem(images)))
         return found
 
 
@@ -142,14 +199,15 @@ def _wide(features: Tensor) -> torch.dtype:
     return torch.promote_types(features.dtype, torch.float32)
 
 
-def residual_body(widths: tuple[int, int], activation: type[nn.Module] = nn.SiLU) -> nn.Sequential:
-    """Return a body for 128 px: sixteen pixels as channels first, then one halving, (B, widths[1], 16, 16)."""
+def residual_encoder(widths: tuple[int, int], activation: type[nn.Module] = nn.SiLU) -> LookingEncoder:
+    """Return an encoder of residual blocks for 128 px: sixteen pixels as channels first, then one halving."""
     first, last = widths
-    return nn.Sequential(
-        nn.PixelUnshuffle(4), nn.Conv2d(48, first, 3, padding=1), Residual(first, activation),
+    stem = nn.Sequential(nn.PixelUnshuffle(4), nn.Conv2d(48, first, 3, padding=1), Residual(first, activation))
+    deep = nn.Sequential(
         nn.Conv2d(first, last, 3, stride=2, padding=1), *(Residual(last, activation) for _ in range(3)),
         nn.GroupNorm(8, last), activation(),
     )  # fmt: skip
+    return LookingEncoder(stem, deep, Residual(first, activation), first, last)
 
 
 def encoder_of(size: int, widths: tuple[int, ...], features: int, looking: bool = False) -> nn.Module:
@@ -158,4 +216,4 @@ def encoder_of(size: int, widths: tuple[int, ...], features: int, looking: bool 
         return PictureEncoder(size, widths, features)
     if size != _LOOKING_SIZE or len(widths) != 2 or features != LookingEncoder.FEATURES:
         raise ValueError(f"an encoder that looks at places reads {_LOOKING_SIZE} pixels with two widths")
-    return LookingEncoder(residual_body((widths[0], widths[1])), widths[1])
+    return residual_encoder((widths[0], widths[1]))

@@ -74,48 +74,50 @@ def _end_of(line: Points, half: float, share: float) -> Points:
 
 def _draw_leg(pen: Pen, who: Individual, leg: Leg) -> None:
     coat = shade(who.coat, 0.82) if leg.far else who.coat
+    which = f"{'front' if leg.front else 'rear'}_{'far' if leg.far else 'near'}"
     marks: list[Mark] = []
     if who.socks:
-        height = float(getattr(who.looks, f"sock_{'front' if leg.front else 'rear'}_{'far' if leg.far else 'near'}"))
+        height = float(getattr(who.looks, f"sock_{which}"))
         color = shade(who.second, 0.86) if leg.far else who.second
-        marks.append((_end_of(leg.line, leg.half, 0.5 + 0.36 * height), color))
+        marks.append(Mark(_end_of(leg.line, leg.half, 0.5 + 0.36 * height), color, f"sock_{which}"))
     elif who.species in ("pig", "sheep", "elephant"):
         foot = leg.line[-1]
-        marks.append((ellipse((foot[0], foot[1] + leg.half * 0.85), leg.half * 1.3, leg.half * 0.7), HOOF))
+        hoof = ellipse((foot[0], foot[1] + leg.half * 0.85), leg.half * 1.3, leg.half * 0.7)
+        marks.append(Mark(hoof, HOOF, f"leg_{which}"))
     outline = limb(leg.line, (leg.half * 1.12, leg.half * 0.92, leg.half))
-    pen.rimmed(outline, coat, "leg", rim(who.coat), marks)
+    pen.rimmed(outline, coat, f"leg_{which}", rim(who.coat), marks)
 
 
 def _trunk_marks(who: Individual, figure: Figure) -> list[Mark]:
     """Return the markings of the back, belly and chest, laid out in the body's own axes."""
     looks, at, marks = who.looks, figure.at, list[Mark]()
 
-    def patch(u: float, v: float, along: float, across: float, color: Rgb) -> None:
-        marks.append((ellipse(at(u, v), along * figure.along, across * figure.across, figure.turn), color))
+    def patch(detail: str, center: Point, along: float, across: float, color: Rgb) -> None:
+        outline = ellipse(at(*center), along * figure.along, across * figure.across, figure.turn)
+        marks.append(Mark(outline, color, detail))
 
     if who.front == "belly":
         grown = factor(looks.belly_size, 0.4)
-        patch(0.05, 0.95, 0.9, 0.72 * grown, who.second)
+        patch("belly", (0.05, 0.95), 0.9, 0.72 * grown, who.second)
     if who.back == "saddle":
         along, deep = 0.48 * factor(looks.saddle_length, 0.4), 0.85 * factor(looks.saddle_depth, 0.35)
-        patch(-0.1 + 0.42 * looks.saddle_place, -0.85, along, deep, who.third)
+        patch("saddle", (-0.1 + 0.42 * looks.saddle_place, -0.85), along, deep, who.third)
     elif who.back == "stripes":
         half, gap = 0.085 * factor(looks.stripe_width, 0.4), 0.36 * factor(looks.stripe_gap, 0.3)
         for number in range(-3, 4):
             u = -0.12 + gap * number
             top, bottom = at(u + 0.34 * looks.stripe_slant, -1.1), at(u - 0.2 * looks.stripe_slant, 0.55)
-            marks.append((limb(np.array([top, bottom]), (half * figure.along, half * figure.along * 0.5)), who.third))
+            stripe = limb(np.array([top, bottom]), (half * figure.along, half * figure.along * 0.5))
+            marks.append(Mark(stripe, who.third, "stripes"))
     elif who.back == "blots":
         for u, v, name in ((0.46, -0.1, "front"), (-0.08, -0.25, "middle"), (-0.62, -0.1, "rear")):
             x, y = (float(getattr(looks, f"blot_{name}_{axis}")) for axis in ("x", "y"))
             radius = 0.35 * factor(float(getattr(looks, f"blot_{name}_size")), 0.5) * figure.across
             center = at(u + 0.2 * x, v + 0.45 * y)
-            marks.append((turned(blot((0, 0), radius, (x, y)), figure.turn) + center, who.third))
+            marks.append(Mark(turned(blot((0, 0), radius, (x, y)), figure.turn) + center, who.third, f"blot_{name}"))
     if who.front == "bib":
         grown = factor(looks.bib_size, 0.4)
-        marks.append(
-            (ellipse(at(0.9, 0.2), 0.5 * grown * figure.along, 0.8 * grown * figure.across, figure.turn), who.second)
-        )
+        patch("bib", (0.9, 0.2), 0.5 * grown, 0.8 * grown, who.second)
     return marks
 
 
@@ -132,9 +134,9 @@ def _draw_trunk(pen: Pen, who: Individual, figure: Figure) -> None:
             pen.rim(bump, edge, "body")
         for bump in bumps:
             pen.shape(bump, who.coat, "body", marks)
-    pen.rim(neck, edge, "body")
+    pen.rim(neck, edge, "neck")
     pen.rim(body, edge, "body")
-    pen.shape(neck, who.coat, "body", [mark for mark in marks if mark[1] == who.second and who.front == "bib"])
+    pen.shape(neck, who.coat, "neck", [mark for mark in marks if mark.detail == "bib"])
     pen.shape(body, who.coat, "body", marks)
 
 
@@ -147,7 +149,7 @@ def _bumps(figure: Figure) -> list[Points]:
 
 def _draw_haunch(pen: Pen, who: Individual, figure: Figure, center: Point, radius: float) -> None:
     outline = ellipse(center, radius * 1.15, radius)
-    pen.shape(outline, who.coat, "body", [mark for mark in _trunk_marks(who, figure) if mark[1] == who.third])
+    pen.shape(outline, who.coat, "body", [mark for mark in _trunk_marks(who, figure) if mark.color == who.third])
     arc = ellipse(center, radius * 1.15, radius, corners=48)[36:52]
     if pen.ink.outline:
         pen.line(arc, rim(who.coat), pen.ink.outline)
@@ -160,7 +162,7 @@ def _draw_tail(pen: Pen, who: Individual, figure: Figure) -> None:
     outline = limb(line, widths)
     marks: list[Mark] = []
     if who.tip:
-        marks.append((_end_of(line, half, 0.42 * factor(who.looks.tip_length, 0.55)), who.second))
+        marks.append(Mark(_end_of(line, half, 0.42 * factor(who.looks.tip_length, 0.55)), who.second, "tip"))
     pen.rimmed(outline, who.coat, "tail", rim(who.coat), marks)
     if who.species == "elephant":
         end: Point = (float(line[-1, 0]), float(line[-1, 1]))

@@ -61,17 +61,17 @@ class Face:
         scaled: Points = points * self.radius + self.center
         return scaled
 
-    def shape(self, points: Points, color: Rgb, part: str, marks: tuple[Mark, ...] = ()) -> None:
+    def shape(self, points: Points, color: Rgb, detail: str, marks: tuple[Mark, ...] = ()) -> None:
         """Draw a shape without an outline."""
-        self.pen.shape(self.px(points), color, part, marks)
+        self.pen.shape(self.px(points), color, detail, marks)
 
-    def flat(self, points: Points, color: Rgb, part: str = "face") -> None:
+    def flat(self, points: Points, color: Rgb, detail: str = "nose") -> None:
         """Draw a shape that is never shaded: eyes, noses."""
-        self.pen.shape(self.px(points), color, part, shaded=False)
+        self.pen.shape(self.px(points), color, detail, shaded=False)
 
-    def rimmed(self, points: Points, color: Rgb, part: str) -> None:
+    def rimmed(self, points: Points, color: Rgb, detail: str) -> None:
         """Draw a shape with an outline."""
-        self.pen.rimmed(self.px(points), color, part, self.rim)
+        self.pen.rimmed(self.px(points), color, detail, self.rim)
 
 
 def rim(color: Rgb) -> Rgb:
@@ -98,10 +98,11 @@ def _ear(face: Face, near: bool) -> None:
         (x, ears.base[1]), side * lean, length, half, pointed=ears.pointed, bend=-side * 0.22 * (1 + looks.ear_droop)
     )
     color = face.who.third if face.who.ears else face.skin
-    face.rimmed(outline, color, "ear")
+    detail = "ear_near" if near else "ear_far"
+    face.rimmed(outline, color, detail)
     if face.who.species != "dog":
         inner = leaf((x, ears.base[1]), side * lean, length * 0.72, half * 0.5, pointed=ears.pointed, bend=-side * 0.2)
-        face.shape(inner, mixed(color, PINK if light(color) > 0.45 else (120, 90, 96), 0.6), "ear")
+        face.shape(inner, mixed(color, PINK if light(color) > 0.45 else (120, 90, 96), 0.6), detail)
 
 
 def _marks(face: Face) -> tuple[Mark, ...]:
@@ -109,17 +110,17 @@ def _marks(face: Face) -> tuple[Mark, ...]:
     who, looks = face.who, face.looks
     if who.face == "mask":  # the lower face up to the eyes, or past them
         top = 0.12 - 0.42 * looks.mask_size
-        return ((face.px(rounded((0.25, top + 1.0), 1.3, 1.0, 0.2)), who.second),)
+        return (Mark(face.px(rounded((0.25, top + 1.0), 1.3, 1.0, 0.2)), who.second, "mask"),)
     if who.face == "blaze":
         half = 0.17 * factor(looks.blaze_width, 0.6)
         x = 0.27 + 0.2 * looks.blaze_shift
         line = np.array([(x - 0.18, -1.2), (x, -0.2), (0.34, 0.55)])
-        return ((face.px(limb(line, (half, half * 0.8, half * 1.7))), who.second),)
+        return (Mark(face.px(limb(line, (half, half * 0.8, half * 1.7))), who.second, "blaze"),)
     if who.face == "eye patch":
         x = -0.16 if looks.patch_side < 0 else 0.6
         radius = 0.42 * factor(looks.patch_size, 0.32)
         tilt = 0.3 if looks.patch_side < 0 else -0.3
-        return ((face.px(ellipse((x, -0.14), radius, radius * 1.15, tilt)), who.third),)
+        return (Mark(face.px(ellipse((x, -0.14), radius, radius * 1.15, tilt)), who.third, "patch"),)
     return ()
 
 
@@ -133,8 +134,8 @@ def _round_muzzle(face: Face, long: float, thick: float, nose: float, nose_color
     """Draw a bulge with a nose at its end: it reaches further out of the head the longer it is."""
     reach, half = long * face.long, thick * face.thick
     x = 0.28 + 0.62 * reach
-    face.pen.rim(face.px(ellipse((x, 0.4), 0.34 + 0.3 * reach, half, 0.06)), face.rim, "face")
-    face.shape(ellipse((x, 0.4), 0.34 + 0.3 * reach, half, 0.06), _muzzle_color(face), "face")
+    face.pen.rim(face.px(ellipse((x, 0.4), 0.34 + 0.3 * reach, half, 0.06)), face.rim, "muzzle")
+    face.shape(ellipse((x, 0.4), 0.34 + 0.3 * reach, half, 0.06), _muzzle_color(face), "muzzle")
     end = x + 0.22 + 0.2 * reach
     face.flat(ellipse((end, 0.4 - half * 0.55), nose * 1.15, nose * 0.85), nose_color)
     mouth = np.array([(end - 0.02, 0.4 + half * 0.2), (end - 0.12, 0.4 + half * 0.52), (x - 0.12, 0.42 + half * 0.55)])
@@ -145,8 +146,8 @@ def _fox(face: Face) -> None:
     tip = (0.72 + 0.62 * face.long, 0.42)
     half = 0.34 * face.thick
     line = np.array([(0.1, 0.35), (0.5, 0.4), tip])
-    face.pen.rim(face.px(limb(line, (half * 1.45, half, 0.13))), face.rim, "face")
-    face.shape(limb(line, (half * 1.45, half, 0.13)), _muzzle_color(face), "face")
+    face.pen.rim(face.px(limb(line, (half * 1.45, half, 0.13))), face.rim, "muzzle")
+    face.shape(limb(line, (half * 1.45, half, 0.13)), _muzzle_color(face), "muzzle")
     face.flat(ellipse((tip[0] + 0.02, tip[1] - 0.06), 0.17, 0.14), DARK)
 
 
@@ -154,9 +155,9 @@ def _pig(face: Face) -> None:
     reach, half = 0.2 * face.long, 0.36 * face.thick
     color = mixed(shade(face.skin, 0.9), PINK, 0.3) if face.who.face != "mask" else face.who.second
     outline = limb(np.array([(0.42, 0.34), (0.4 + 2.4 * reach, 0.36)]), (half, half))
-    face.rimmed(outline, color, "face")
+    face.rimmed(outline, color, "muzzle")
     front = 0.4 + 2.4 * reach + half * 0.25
-    face.rimmed(ellipse((front, 0.36), half * 0.72, half), color, "face")
+    face.rimmed(ellipse((front, 0.36), half * 0.72, half), color, "muzzle")
     for x in (front - half * 0.3, front + half * 0.25):
         face.flat(ellipse((x, 0.36), half * 0.15, half * 0.32), shade(color, 0.45))
 
@@ -166,7 +167,7 @@ def _elephant(face: Face) -> None:
     line = np.array([(0.56, 0.18), (0.95, 0.5), (1.02, 0.5 + 0.5 * long), (1.32, 0.56 + 0.72 * long)])
     outline = limb(line, (half * 1.5, half * 1.15, half * 0.9, half * 0.75))
     color = face.who.second if face.who.face == "mask" else face.skin
-    face.rimmed(outline, color, "face")
+    face.rimmed(outline, color, "muzzle")
 
 
 _MUZZLES: dict[str, Callable[[Face], None]] = {
@@ -184,12 +185,12 @@ _MUZZLES: dict[str, Callable[[Face], None]] = {
 def _eyes(face: Face) -> None:
     size = 0.215 * factor(face.looks.eye_size, 0.36)
     middle = 0.24
-    for x in (middle - 0.38 * face.wide, middle + 0.36 * face.wide):
-        face.flat(ellipse((x, -0.16), size * 1.06, size * 1.2), shade(face.skin, 0.45))
-        face.flat(ellipse((x, -0.16), size * 0.95, size * 1.09), EYE_WHITE)
-        face.flat(ellipse((x + 0.2 * size, -0.15), size * 0.75, size * 0.88), face.who.iris)
-        face.flat(ellipse((x + 0.26 * size, -0.14), size * 0.42, size * 0.52), DARK)
-        face.flat(ellipse((x + 0.05 * size, -0.16 - 0.35 * size), size * 0.22, size * 0.22), EYE_WHITE)
+    for detail, x in (("eye_rear", middle - 0.38 * face.wide), ("eye_front", middle + 0.36 * face.wide)):
+        face.flat(ellipse((x, -0.16), size * 1.06, size * 1.2), shade(face.skin, 0.45), detail)
+        face.flat(ellipse((x, -0.16), size * 0.95, size * 1.09), EYE_WHITE, detail)
+        face.flat(ellipse((x + 0.2 * size, -0.15), size * 0.75, size * 0.88), face.who.iris, detail)
+        face.flat(ellipse((x + 0.26 * size, -0.14), size * 0.42, size * 0.52), DARK, detail)
+        face.flat(ellipse((x + 0.05 * size, -0.16 - 0.35 * size), size * 0.22, size * 0.22), EYE_WHITE, detail)
 
 
 def _wool(face: Face) -> None:

@@ -9,8 +9,9 @@ from PIL import Image
 from pretrain.menagerie.colors import Rgb, shade
 from pretrain.menagerie.drawing.body import draw_animal, figure_of
 from pretrain.menagerie.drawing.curves import ellipse
+from pretrain.menagerie.drawing.details import parts_of
 from pretrain.menagerie.drawing.figure import Figure
-from pretrain.menagerie.drawing.pen import GRID, MAP, SIZE, SUPER, Ink, Pen, new_parts
+from pretrain.menagerie.drawing.pen import GRID, MAP, SIZE, SUPER, Ink, Pen, new_details
 from pretrain.menagerie.drawing.places import background
 from pretrain.menagerie.drawing.styles import apply_style
 from pretrain.menagerie.scenes import Scene, Setting
@@ -20,21 +21,27 @@ Bytes = NDArray[np.uint8]
 
 def render(scene: Scene) -> Image.Image:
     """Return the scene as a 128 px RGB picture."""
-    return render_with_parts(scene)[0]
+    return render_with_details(scene)[0]
 
 
 def render_with_parts(scene: Scene) -> tuple[Image.Image, Bytes]:
     """Return the picture, and the part of the animal seen in each 8x8 pixels: (16, 16) indices into `PARTS`."""
+    image, details = render_with_details(scene)
+    step = MAP // GRID
+    return image, parts_of(details[step // 2 :: step, step // 2 :: step])
+
+
+def render_with_details(scene: Scene) -> tuple[Image.Image, Bytes]:
+    """Return the picture, and what of the animal is seen in each 2x2 pixels: (64, 64) indices into `DETAILS`."""
     setting = scene.setting
-    image, parts = background(setting), new_parts()
-    pen = Pen(image, parts, Ink(setting.side == "left", setting.outline, setting.shading))
+    image, details = background(setting), new_details()
+    pen = Pen(image, details, Ink(setting.side == "left", setting.outline, setting.shading))
     figure = figure_of(scene.who, setting.pose, setting.size, setting.x, setting.feet)
     _draw_shadow(pen, figure)
-    parts.paste(0, (0, 0, MAP, MAP))
+    details.paste(0, (0, 0, MAP, MAP))
     draw_animal(pen, scene.who, figure)
     small = _lit(image.reduce(SUPER), setting)
-    step = MAP // GRID
-    return apply_style(small, setting.style), np.asarray(parts)[step // 2 :: step, step // 2 :: step].copy()
+    return apply_style(small, setting.style), np.asarray(details).copy()
 
 
 def _draw_shadow(pen: Pen, figure: Figure) -> None:

@@ -34,12 +34,8 @@ def draw_neckwear(pen: Pen, who: Individual, figure: Figure) -> None:
     if who.wear == "scarf" and who.cut == 1:
         for share in (-0.5, -0.1, 0.3):
             stripe = middle + side * radius * share
-            marks.append(
-                (
-                    limb(np.array([stripe - down * radius, stripe + down * radius]), (0.08 * radius, 0.08 * radius)),
-                    _dark(who),
-                )
-            )
+            band = limb(np.array([stripe - down * radius, stripe + down * radius]), (0.08 * radius, 0.08 * radius))
+            marks.append(Mark(band, _dark(who), "wear"))
     if who.wear == "scarf" and who.cut == 2:
         corner = middle + down * radius * 0.95 + side * radius * 0.15
         pen.rimmed(np.array([ring[0], ring[2], corner]), who.wear_rgb, "wear", _dark(who))
@@ -89,7 +85,7 @@ def _hat(pen: Pen, who: Individual, figure: Figure) -> None:
     elif who.cut == 1:
         cone = px([(-0.55, -0.68), (0.6, -0.68), (0.05, -1.85)])
         dots = [
-            (ellipse(tuple(px([p])[0]), 0.11 * radius, 0.11 * radius), dark)
+            Mark(ellipse(tuple(px([p])[0]), 0.11 * radius, 0.11 * radius), dark, "wear")
             for p in ((0.0, -0.9), (0.2, -1.2), (-0.1, -1.35))
         ]
         pen.rimmed(cone, who.wear_rgb, "wear", dark, dots)

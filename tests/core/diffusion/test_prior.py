@@ -14,7 +14,7 @@ from core.diffusion import hiper
 from core.diffusion.backbone import Backbone, load_backbone
 from core.diffusion.checkpoints import CheckpointError
 from core.diffusion.learning.sources import Source
-from core.diffusion.prior import Looking, LookingEncoder, PriorFileError, TailPrior, load_prior, save_prior
+from core.diffusion.prior import Looking, LookingEncoder, Parts, PriorFileError, TailPrior, load_prior, save_prior
 from core.models.parameters import PersonalizeParams
 from tests.support.checkpoints import write_checkpoint
 from worker.engine import Engine
@@ -64,6 +64,7 @@ def test_one_that_looks_at_places_is_read_back_and_computes_as_its_backbone_does
     again, images = load_prior(tmp_path / "prior.safetensors"), torch.rand(2, 3, 128, 128) * 2 - 1
     torch.testing.assert_close(again(images), prior(images), atol=2e-2, rtol=2e-2)  # the file is float16
     torch.testing.assert_close(again.double()(images.double()), again.float()(images).double(), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(again.half()(images.half()).float(), prior(images), atol=5e-2, rtol=5e-2)
 
 
 def test_what_looks_at_places_finds_a_thing_wherever_it_is() -> None:
@@ -75,6 +76,33 @@ def test_what_looks_at_places_finds_a_thing_wherever_it_is() -> None:
     torch.testing.assert_close(told[0, :2], told[1, :2], atol=1e-3, rtol=1e-3)  # what it is
     where = torch.tensor([[12 / 7.5 - 1, 3 / 7.5 - 1], [-1, 10 / 7.5 - 1]])  # right, down
     torch.testing.assert_close(told[:, 2:4], where, atol=1e-3, rtol=1e-3)
+
+
+def measures(parts: Parts, *boxes: tuple[int, int, int, int]) -> Tensor:
+    """Measure a subject of boxes (left, top, right, below), of part 1, 2, ... each: (parts, MEASURES)."""
+    where = torch.zeros(1, 3, 32, 32)
+    where[:, 0] = 1
+    for part, (left, top, right, below) in enumerate(boxes, 1):
+        where[:, :, top:below, left:right] = torch.eye(3)[part].view(1, 3, 1, 1)
+    told: Tensor = parts(40 * where)[1].detach()
+    return told[0, : -Parts.OVERALL].view(3, Parts.MEASURES)
+
+
+def test_measures_of_parts_do_not_depend_on_where_it_stands_nor_how_large_it_is_nor_which_way_it_faces() -> None:
+    parts = Parts(3, parts=3, seen=1, trunk=slice(1, 2), head=slice(2, 3))
+    with torch.no_grad():
+        parts.which.weight.copy_(torch.eye(3).view(3, 3, 1, 1))
+        parts.which.bias.zero_()
+    there = measures(parts, (4, 10, 16, 18), (16, 6, 20, 10))
+    elsewhere = measures(parts, (8, 15, 20, 23), (20, 11, 24, 15))
+    leftwards = measures(parts, (16, 10, 28, 18), (12, 6, 16, 10))
+    small, large = measures(parts, (8, 14, 14, 18), (14, 12, 16, 14)), there
+    torch.testing.assert_close(elsewhere[1:], there[1:], atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(leftwards[1:], there[1:], atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(small[1:], large[1:], atol=0.15, rtol=0.05)  # 0.15: half a cell is more of a small one
+    longer = measures(parts, (4, 10, 16, 18), (16, 2, 20, 10))
+    assert float(longer[2, 3] - there[2, 3]) > 0.5  # the spread of the head, downwards
+    assert float(longer[2, 5] - there[2, 5]) > 0.4  # its share
 
 
 def test_one_that_looks_at_places_reads_128_pixels() -> None:

@@ -9,16 +9,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
-from pretrain.drawing.pictures import draw_pictures
+from core.diffusion.prior import LookingEncoder
+from pretrain.drawing.pen import PARTS
 from pretrain.judging.network import save_judge
 from pretrain.menagerie.captions import ATTRIBUTES
-from pretrain.menagerie.drawing.pen import GRID
-from pretrain.menagerie.drawing.render import render_with_parts
+from pretrain.menagerie.drawing.details import DETAILS, parts_of
+from pretrain.menagerie.drawing.render import render_with_details
 from pretrain.menagerie.individual import random_individual, words_of
 from pretrain.menagerie.judge import new_judge, open_judge
 from pretrain.menagerie.judging import judge_loss, measure, pictures_of
-from pretrain.menagerie.lessons import ALIKE, SCENES, Lesson, Lessons, draw_groups, group_scenes, open_lessons
+from pretrain.menagerie.lessons import (
+    ALIKE,
+    DETAIL,
+    SCENES,
+    Lesson,
+    Lessons,
+    draw_groups,
+    group_scenes,
+    open_lessons,
+    sampled,
+)
 from pretrain.menagerie.looks import LOOKS
 from pretrain.menagerie.scenes import Scene, random_scene, usual_setting
 from pretrain.menagerie.truth import NUMBERS, truth_of
@@ -33,55 +45,78 @@ def test_a_group_has_scenes_of_each_individual_side_by_side_among_look_alikes() 
         assert len({scene.who.looks for scene in scenes[first : first + SCENES]}) == 1
     assert len({scene.who.looks for scene in scenes}) == ALIKE
     assert all(words_of(scene.who) == words_of(scenes[0].who) for scene in scenes)
+    assert not any(scene.who.kind for index in range(20) for scene in group_scenes(index))
 
 
 @pytest.fixture(scope="module")
 def lessons(tmp_path_factory: pytest.TempPathFactory) -> Lessons:
-    """A few groups and drawings, their own pictures in place of round trips."""
+    """Two groups, their own pictures in place of round trips."""
     folder = tmp_path_factory.mktemp("lessons")
     choose_world(folder, "menagerie")
-    drawn = draw_pictures(folder, "pretraining", 4, processes=1)
-    np.save(folder / "round-trips.npy", np.array(drawn.images))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pretrain.menagerie.lessons.GROUPS", 2)
+        draw_groups(folder, 1)
+        np.save(folder / "round-trips.npy", np.load(folder / "look-alikes.npy").reshape(-1, 128, 128, 3))
         return open_lessons(folder)
 
 
-def test_groups_without_their_parts_are_drawn_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_groups_without_their_details_are_drawn_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pretrain.menagerie.lessons.GROUPS", 1)
     draw_groups(tmp_path, 1)
-    parts, pictures = tmp_path / "look-alikes-parts.npy", tmp_path / "look-alikes.npy"
-    before = parts.read_bytes(), pictures.read_bytes()
-    parts.unlink()
+    details, pictures = tmp_path / "look-alikes-details.npy", tmp_path / "look-alikes.npy"
+    before = details.read_bytes(), pictures.read_bytes()
+    details.unlink()
     draw_groups(tmp_path, 1)
-    assert (parts.read_bytes(), pictures.read_bytes()) == before
-    assert sorted(tmp_path.iterdir()) == [parts, pictures]
+    assert (details.read_bytes(), pictures.read_bytes()) == before
+    assert sorted(tmp_path.iterdir()) == [details, pictures]
+
+
+def _found_among(image: Tensor, drawn: Tensor) -> tuple[bool, int]:
+    """Return whether a picture is one of those drawn as it is or mirrored, and which."""
+    off = torch.stack([(image - drawn).pow(2).mean((1, 2, 3)), (image.flip(-1) - drawn).pow(2).mean((1, 2, 3))])
+    turned, index = divmod(int(off.argmin()), len(drawn))
+    return bool(turned), index
 
 
 def test_a_batch_shows_what_its_truth_says(lessons: Lessons) -> None:
     lesson = lessons.batch(torch.Generator().manual_seed(1))
-    rows = lesson.groups * ALIKE * SCENES
-    assert lesson.images.shape[0] == len(lesson.truth.words) > rows
+    assert lesson.images.shape[0] == len(lesson.truth.words) > lesson.groups * ALIKE * SCENES
     side = list(ATTRIBUTES).index("side")
-    groups = [group_scenes(index) for index in range(2)]
-    drawn = pictures_of([scene for group in groups for scene in group])
-    sides = truth_of([scene for group in groups for scene in group]).words[:, side]
-    for image, words in zip(lesson.images[:rows], lesson.truth.words[:rows], strict=True):
-        off = torch.stack([(image - drawn).pow(2).mean((1, 2, 3)), (image.flip(-1) - drawn).pow(2).mean((1, 2, 3))])
-        turned, index = divmod(int(off.argmin()), len(drawn))
+    scenes = [scene for index in range(2) for scene in group_scenes(index)]
+    drawn, sides = pictures_of(scenes), truth_of(scenes).words[:, side]
+    for image, words in zip(lesson.images, lesson.truth.words, strict=True):
+        turned, index = _found_among(image, drawn)
         assert int(words[side]) == (1 - int(sides[index]) if turned else int(sides[index]))
 
 
-def test_a_batch_says_where_the_parts_of_its_animals_are(lessons: Lessons) -> None:
+def test_a_batch_says_where_the_details_of_its_animals_are(lessons: Lessons) -> None:
     lesson = lessons.batch(torch.Generator().manual_seed(1))
-    assert lesson.parts.shape == (len(lesson.images), GRID, GRID)
-    drawn = [render_with_parts(scene) for index in range(2) for scene in group_scenes(index)]
-    images = pictures_of([scene for index in range(2) for scene in group_scenes(index)])
-    for image, parts in list(zip(lesson.images, lesson.parts, strict=True))[: lesson.groups * ALIKE * SCENES]:
-        off = torch.stack([(image - images).pow(2).mean((1, 2, 3)), (image.flip(-1) - images).pow(2).mean((1, 2, 3))])
-        turned, index = divmod(int(off.argmin()), len(images))
-        told = torch.from_numpy(drawn[index][1].astype(np.int64))
-        assert torch.equal(parts, told.flip(-1) if turned else told)
+    assert lesson.details.shape == (len(lesson.images), DETAIL, DETAIL)
+    scenes = [scene for index in range(2) for scene in group_scenes(index)]
+    drawn = pictures_of(scenes)
+    for image, details in zip(lesson.images, lesson.details, strict=True):
+        turned, index = _found_among(image, drawn)
+        told = torch.from_numpy(sampled(render_with_details(scenes[index])[1]).astype(np.int64))
+        assert torch.equal(details, told.flip(-1) if turned else told)
+
+
+def test_the_details_are_those_that_the_encoder_measures() -> None:
+    assert len(DETAILS) == LookingEncoder.PARTS
+    of = [PARTS[part] for part in parts_of(np.arange(len(DETAILS), dtype=np.uint8))]
+    assert set(of[LookingEncoder.TRUNK]) == {"body"}
+    assert set(of[LookingEncoder.HEAD]) == {"head", "ear", "face"}
+    assert of.count("background") == 1
+    assert DETAILS[0] == "background"
+
+
+def test_markings_are_told_where_they_are_drawn() -> None:
+    who = replace(random_individual(random.Random(3)), species="dog", face="mask", front="bib", back="saddle")
+    who = replace(who, socks=True, tip=True, wear="none")
+    seen = set(render_with_details(Scene(who, usual_setting("standing", "plain")))[1].ravel().tolist())
+    assert {"mask", "bib", "saddle", "sock_front_near", "tip"} <= {DETAILS[index] for index in seen}
+    bare = replace(who, face="plain", front="plain", back="plain", socks=False, tip=False)
+    seen = set(render_with_details(Scene(bare, usual_setting("standing", "plain")))[1].ravel().tolist())
+    assert not {"mask", "bib", "saddle", "sock_front_near", "tip"} & {DETAILS[index] for index in seen}
 
 
 def test_a_mirrored_picture_is_the_same_animal_that_faces_the_other_side() -> None:
@@ -120,8 +155,8 @@ def test_a_judge_learns_and_is_read_back_as_it_was_written(name: str, tmp_path: 
     judge = new_judge(name)
     scenes = group_scenes(0)
     images = pictures_of(scenes)
-    parts = torch.from_numpy(np.stack([render_with_parts(scene)[1] for scene in scenes]).astype(np.int64))
-    lesson = Lesson(images, truth_of(scenes), parts, groups=1)
+    details = np.stack([sampled(render_with_details(scene)[1]) for scene in scenes]).astype(np.int64)
+    lesson = Lesson(images, truth_of(scenes), torch.from_numpy(details), groups=1)
     optimizer = torch.optim.Adam(judge.parameters(), 1e-3)
     losses = []
     for _ in range(4):
