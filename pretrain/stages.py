@@ -10,6 +10,7 @@ from pretrain.judging.evaluate import evaluate, show
 from pretrain.judging.judges import train_judges, train_reader
 from pretrain.menagerie.judge import FEATURES, open_judge
 from pretrain.menagerie.judging import train_judge
+from pretrain.menagerie.lessons import open_lessons
 from pretrain.menagerie.outside import OUTSIDE, draw_outside_pictures
 from pretrain.training.export import export, reopen
 from pretrain.training.latents import encode_pictures, judge_pictures
@@ -103,7 +104,13 @@ def reader(options: Options) -> None:
     if world_of(options.work) is CRITTERS:
         run_parallel(train_reader, 1, options.work, _budget(options, 15))
         return
-    run_parallel(train_judge, 1, options.work, _budget(options, 60), "reader", options.bfloat16, options.processes)
+    _train_judge(options, "reader")
+
+
+def _train_judge(options: Options, name: str) -> None:
+    open_lessons(options.work, options.processes)  # drawn here, once for all processes
+    budget, count = _budget(options, 60), options.processes
+    run_parallel(train_judge, count, options.work, budget, name, options.bfloat16, count)
 
 
 def prior(options: Options) -> None:
@@ -119,7 +126,7 @@ def judges(options: Options) -> None:
         train_judges(options.work, _budget(options, 15), options.processes)
         return
     for name in options.judge:
-        run_parallel(train_judge, 1, options.work, _budget(options, 60), name, options.bfloat16, options.processes)
+        _train_judge(options, name)
 
 
 def write(options: Options) -> None:

@@ -55,17 +55,20 @@ def judge_loss(reading: Reading, lesson: Lesson) -> Tensor:
 
 
 def train_judge(folder: Path, budget: Budget, name: str, bfloat16: bool = False, processes: int = 1) -> None:
-    """Train (or take up) judge "a" or "b", or the "reader"; afterwards it lies in folder/judges."""
+    """Train (or take up) judge "a" or "b", or the "reader"; afterwards it lies in folder/judges.
+
+    `processes`: how many share a batch.
+    """
     seed = _SEEDS[name]
     torch.manual_seed(seed)
     path = folder / "judges" / f"judge_{name}.safetensors"
     judge = open_judge(name, path).requires_grad_(True) if path.exists() else new_judge(name)
     judge.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trainer = Trainer(judge, folder / f"judge-{name}.pt", 2e-3, seed=seed)
-    lessons = open_lessons(folder, processes)
+    lessons = open_lessons(folder)
 
     def loss_of(_step: int, generator: torch.Generator) -> Tensor:
-        lesson = lessons.batch(generator)
+        lesson = lessons.batch(generator, processes)
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             reading = judge(lesson.images.contiguous(memory_format=torch.channels_last))
         return judge_loss(reading, lesson)

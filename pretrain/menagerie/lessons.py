@@ -24,7 +24,7 @@ from pretrain.menagerie.truth import UNKNOWN, Truth, joined, truth_of
 from pretrain.training.parallel import shares, spread
 
 GROUPS, ALIKE, SCENES = 10_000, 3, 2  # look-alikes that are drawn: groups, individuals in each, scenes of each
-IN_BATCH, DECODED = 7, 6  # a batch: groups, round trips of other groups' pictures
+IN_BATCH, DECODED = 8, 4  # a batch: groups, round trips of other groups' pictures
 DETAIL = 32  # the side of the maps of details that judges are taught
 _FIRST = 40_000_000  # the seeds of the groups: far behind those of the drawings
 _NOISE = 0.05
@@ -95,11 +95,14 @@ class Lessons:
     truth: Truth
     decoded: NDArray[np.uint8]  # what the VAE makes of the first pictures, (N, 128, 128, 3)
 
-    def batch(self, generator: torch.Generator) -> Lesson:
-        """Return a batch; half of the pictures are mirrored, which is the same animal that faces the other side."""
-        each = ALIKE * SCENES
-        groups = _drawn(len(self.images), IN_BATCH, generator)
-        again = _drawn(len(self.decoded), DECODED, generator)
+    def batch(self, generator: torch.Generator, processes: int = 1) -> Lesson:
+        """Return a batch, or one process' part of it.
+
+        Half of the pictures are mirrored, which is the same animal that faces the other side.
+        """
+        each, count = ALIKE * SCENES, IN_BATCH // processes
+        groups = _drawn(len(self.images), count, generator)
+        again = _drawn(len(self.decoded), DECODED // processes, generator)
         rows = [group * each + row for group in groups for row in range(each)] + again
         images = to_tensor(np.concatenate([self.images[groups].reshape(-1, 128, 128, 3), self.decoded[again]]))
         details = torch.from_numpy(self.details.reshape(-1, DETAIL, DETAIL)[rows].astype(np.int64))
@@ -107,7 +110,7 @@ class Lessons:
         images[mirrored], details[mirrored] = images[mirrored].flip(-1), details[mirrored].flip(-1)
         strength = torch.rand(len(images), 1, 1, 1, generator=generator) * _NOISE
         images = images + strength * torch.randn(images.shape, generator=generator)
-        return Lesson(images, _mirrored(self.truth.rows(rows), mirrored), details, IN_BATCH)
+        return Lesson(images, _mirrored(self.truth.rows(rows), mirrored), details, count)
 
 
 def _drawn(among: int, count: int, generator: torch.Generator) -> list[int]:
