@@ -102,12 +102,19 @@ class Trainer(Generic[Module]):
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._rows = torch.tensor([seconds, float(loss.detach())])
-        average([self._rows, *(weight.grad for weight in self._weights if weight.grad is not None)])
+        average([self._rows, *self._gradients()])
         nn.utils.clip_grad_norm_(self._weights, 1.0)
         self._optimizer.step()
         self.step += 1
         self._follow()
         return float(self._rows[1])
+
+    def _gradients(self) -> list[Tensor]:
+        """Return all weights' gradients, zeros where this process' batch had none: processes must agree on the sizes."""
+        for weight in self._weights:
+            if weight.grad is None:
+                weight.grad = torch.zeros_like(weight)
+        return [weight.grad for weight in self._weights if weight.grad is not None]
 
     @torch.no_grad()
     def _follow(self) -> None:

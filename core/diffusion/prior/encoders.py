@@ -129,7 +129,7 @@ def _moments(sums: Tensor, all_of_it: Tensor) -> tuple[Tensor, Tensor]:
     usual = all_of_it[..., 1:3] / (all_of_it[..., :1] + 1e-3)
     means = (first + _FEW * usual) / (mass + _FEW)
     own = second[..., :2] - 2 * means * first + means.square() * mass + _FEW * _CELL
-    x, y = means.split(1, -1)
+    x, y = means[..., :1], means[..., 1:]
     both = second[..., 2:] - x * first[..., 1:] - y * first[..., :1] + x * y * mass
     return means, torch.cat([own, both], -1) / (mass + _FEW)
 
