@@ -110,7 +110,7 @@ class Trainer(Generic[Module]):
         return float(self._rows[1])
 
     def _gradients(self) -> list[Tensor]:
-        """Return all weights' gradients, zeros where this process' batch had none: processes must agree on the sizes."""
+        """Return all weights' gradients, zeros where this batch had none: processes must agree on what they average."""
         for weight in self._weights:
             if weight.grad is None:
                 weight.grad = torch.zeros_like(weight)
