@@ -43,13 +43,11 @@ class Adoption:
         self._all = Pace(ALL_EVERY_S)
         self._thread: Thread | None = None
 
-    def go_on(self, *, all_of_them: bool) -> None:
-        """Do what is due now."""
-        if all_of_them:
-            self._all.hurry()
+    def go_on(self, *, filling: str = "") -> None:
+        """Do what is due now; `filling`, if any, is what Redis says is to be done, until it is told that it was."""
         if self._thread is None or not self._thread.is_alive():
-            if self._all.due():
-                self._thread = Thread(target=self._adopt_all, name="adoption", daemon=True)
+            if self._all.due() or filling:
+                self._thread = Thread(target=self._adopt_all, args=(filling,), name="adoption", daemon=True)
                 self._thread.start()
                 self._thread.join(timeout=1)  # a few hundred are quick, and what follows may go by them
             elif self._recent.due():
@@ -60,9 +58,11 @@ class Adoption:
         minutes = [now - timedelta(minutes=ago) for ago in range(RECENT_MINUTES)]
         return [info for minute in minutes for info in self._store.storage.list(keys.open_markers(minute))]
 
-    def _adopt_all(self) -> None:
+    def _adopt_all(self, filling: str) -> None:
         try:
             self.adopt(self._store.storage.list(keys.OPEN_MARKERS))
+            if filling:
+                self._store.live.watches.filled(filling)
         except Exception as error:  # an outage, mostly: it is done again
             log.warning("adoption.failed", error=str(error))
             self._all.hurry()

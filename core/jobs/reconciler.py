@@ -49,7 +49,7 @@ class Reconciler:
         self._gap_ms = int((lease_s - renew_s) * 1000)
         self._process = secrets.token_hex(8)
         self._adoption = Adoption(store, self._guarded)
-        self._doubts = Doubts(store)
+        self._doubts = Doubts(store, self._guarded)
         self._deliveries = DeliveryUpkeep(store)
         self._expiry = Expiry(store, self._guarded)
         self._backfill = Backfill(store, self._guarded)
@@ -103,7 +103,7 @@ class Reconciler:
             self._guarded(spec.id, partial(self.store.pay, spec))
         if watch is None:
             return
-        self._adoption.go_on(all_of_them=watch.memory_lost)
+        self._adoption.go_on(filling=watch.filling)
         self._end_overdue(watch)
         self._reap(watch)
         for job_id in live.open_jobs.closing(watch.now_ms - self._gap_ms, MOST_AT_ONCE):

@@ -14,9 +14,10 @@ from core.live.scripts import Scripts
 class Watch:
     """What the leader of a pass must know; times are Redis' own, in ms."""
 
-    memory_lost: bool
+    memory_lost: bool  # said once for each filling
     now_ms: int
     grace_until_ms: int
+    filling: str  # which filling of Redis from storage is to be done, or is under way; empty when it is done
 
     @property
     def may_reap(self) -> bool:
@@ -38,8 +39,14 @@ class Watches:
         A gap longer than `gap_ms` between two watches means that leases may have run out unrenewed.
         """
         keys = [names.LEADER, names.WATCHED, names.GRACE, names.EPOCH]
-        leads, lost, now, grace = self._scripts.run("watch", keys, process, 2 * every_ms, gap_ms, self._lease_ms)
-        return Watch(bool(lost), int(now), int(grace)) if leads else None
+        leads, lost, now, grace, filling = self._scripts.run(
+            "watch", keys, process, 2 * every_ms, gap_ms, self._lease_ms
+        )
+        return Watch(bool(lost), int(now), int(grace), filling) if leads else None
+
+    def filled(self, filling: str) -> None:
+        """Say that Redis knows all open jobs again; without effect if it has lost its memory once more."""
+        self._scripts.run("filled", [names.EPOCH], filling)
 
     def resign(self, process: str) -> None:
         """Let another process lead at once, if this one does."""

@@ -52,6 +52,11 @@ class Slots:
             self._alone = False
             self._taken[kind] += 1
 
+    def has_room(self, kind: JobKind) -> bool:
+        """Tell whether a slot of a kind is free: none is beside a job that runs alone."""
+        with self._lock:
+            return not self._alone and self._taken[kind] < self.limits[kind]
+
     def taken(self) -> dict[JobKind, int]:
         """Return how many slots of each kind are taken."""
         with self._lock:

@@ -37,6 +37,7 @@ class Taker:
         self._lock = threading.Lock()
         self._company_until = float("-inf")
         self._met_a_crash: Counter[JobKind] = Counter()
+        self._counted: set[str] = set()  # by token, the attempts in `_met_a_crash`: by the line that they came from
 
     def take(self, kind: JobKind) -> Attempt | None:
         """Claim the next job for a kind's slots; None when there is none or no slot is free."""
@@ -62,7 +63,10 @@ class Taker:
             if self._met_a_crash[kind] >= max(1, self.slots.limits[kind] // 2):
                 return None
             self._met_a_crash[kind] += 1
-        return self._claim(again(kind), lambda: self._leave(kind))
+        if attempt := self._claim(again(kind), lambda: self._leave(kind)):
+            with self._lock:
+                self._counted.add(attempt.token)
+        return attempt
 
     def _leave(self, kind: JobKind) -> None:
         with self._lock:
@@ -99,6 +103,7 @@ class Taker:
                 self.slots.give_all()
                 self._company_until = time.monotonic() + COMPANY_S
                 return
-            if active.attempt.crashes and not active.attempt.alone:
+            if active.attempt.token in self._counted:
+                self._counted.remove(active.attempt.token)
                 self._met_a_crash[kind] -= 1
         self.slots.give(kind)

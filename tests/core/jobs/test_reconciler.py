@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from datetime import timedelta
 
+import pytest
 from structlog.testing import capture_logs
 
 from core.clock import utc_now
-from core.jobs import keys
+from core.jobs import adoption, doubts, keys
 from core.jobs.ids import new_job_id
 from core.jobs.nudges import ENOUGH
 from core.jobs.records import JobEnd, JobStatus
-from core.live.names import LEASES, again, nudges_key, record_key
+from core.live.names import EPOCH, LEASES, again, nudges_key, record_key
+from core.storage.base import ObjectInfo
 from tests.support.flaky_storage import FlakyStorage
 from tests.support.job_life import LEASE_S, MODEL_HASH, Life
 from tests.support.redis_server import redis_server
@@ -50,6 +53,73 @@ def test_everything_unfinished_is_rebuilt_after_redis_lost_its_memory(life: Life
     assert life.status(queued) is JobStatus.QUEUED
     assert life.status(waiting) is JobStatus.WAITING
     assert life.live.lines.length("personalize") == 1
+
+
+def test_a_rebuild_whose_leader_died_in_it_is_begun_again_by_the_next(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life.reconciler.run_once()
+    spec = life.accept(life.personalization())
+    marker = keys.open_marker(spec.id, spec.created_at)
+    life.live.client.flushall()
+
+    def die(_markers: Iterable[ObjectInfo]) -> None:
+        raise MemoryError
+
+    dying, next_one = life.process().reconciler, life.process().reconciler
+    next_one._adoption._all.due()  # it has listed everything within the hour, and the job is not of the last minutes
+    monkeypatch.setattr(adoption, "RECENT_MINUTES", 0)
+    monkeypatch.setattr(dying._adoption, "adopt", die)
+
+    dying.run_once()
+    dying.stop()
+    assert life.storage.get(marker) == b""
+    assert not life.live.open_jobs.are_open([spec.id])[0]
+    next_one.run_once()
+
+    assert life.live.open_jobs.are_open([spec.id])[0]
+    assert life.live.client.get(EPOCH) == "filled"
+
+
+def test_a_redis_that_is_emptied_while_it_is_filled_is_filled_again(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = life.accept(life.personalization())
+    life.live.client.flushall()
+    adopt, emptied = life.reconciler._adoption.adopt, list[bool]()
+
+    def adopt_and_lose(markers: Iterable[ObjectInfo]) -> None:
+        adopt(markers)
+        if not emptied:
+            emptied.append(bool(life.live.client.flushall()))
+
+    monkeypatch.setattr(life.reconciler._adoption, "adopt", adopt_and_lose)
+    life.reconciler.run_once()
+    assert not life.live.open_jobs.are_open([spec.id])[0]
+
+    life.reconciler.run_once()
+
+    assert life.live.open_jobs.are_open([spec.id])[0]
+    assert life.live.client.get(EPOCH) == "filled"
+
+
+def test_many_doubts_are_swept_by_turns_and_an_unreadable_one_keeps_nobody_waiting(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doubts, "AFTER_S", 0)
+    monkeypatch.setattr(doubts, "MOST_S", -1.0)  # none in a pass, but the pass comes back at once
+    ended = [life.accept(life.personalization()) for _ in range(3)]
+    for spec in ended:
+        life.store.cancel(spec.id)
+        life.storage.put(keys.DOUBTS + spec.id, b"")
+    life.reconciler.run_once()
+    assert len(list(life.storage.list(keys.DOUBTS))) == 3
+    monkeypatch.setattr(doubts, "MOST_S", 1.0)
+    life.storage.put(keys.end(ended[1].id), b"no end")
+
+    life.reconciler.run_once()
+
+    assert [info.key for info in life.storage.list(keys.DOUBTS)] == [keys.DOUBTS + ended[1].id]
 
 
 def test_the_job_of_a_lost_worker_is_queued_again_in_half_the_company(life: Life) -> None:

@@ -12,9 +12,10 @@ from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from core.config import Settings
+from core.errors import StorageUnavailableError
 from core.jobs import keys
 from core.jobs.attempts import Attempt
-from core.jobs.records import JobSpec, JobStatus
+from core.jobs.records import JobEnd, JobSpec, JobStatus
 from core.live.names import again, nudges_key
 from tests.support.job_life import LONG_LEASE_S, Life
 from tests.support.redis_server import redis_server
@@ -236,6 +237,35 @@ def test_a_full_kinds_nudges_are_left_to_others_until_a_slot_is_free(life: Life)
     assert heeded == [("personalize", False), ("edit", True), ("personalize", True), ("edit", True)]
 
 
+def test_beside_a_job_that_runs_alone_no_nudge_is_taken_until_its_probation_ends(life: Life) -> None:
+    met_crashes(life, 2)
+    heeded: dict[str, bool] = {}
+    runner = worker(life, "w1")
+    runner.heed = heeded.__setitem__
+    active = takes(runner)
+    assert active is not None
+
+    runner.heed_nudges()
+    assert heeded == {"personalize": False, "edit": False}
+    runner._end_probation(active)
+    assert heeded == {"personalize": True, "edit": True}
+
+
+def test_jobs_from_the_line_of_crashes_whose_history_has_none_fill_no_slots_for_good(life: Life) -> None:
+    """Their lease was lost and they were queued for half the company; then their worker handed them back after all."""
+    runner = worker(life, "w1", slots=2)
+    for _ in range(3):
+        spec = life.accept(life.personalization())
+        lost = life.claims("a worker that Redis lost").take("personalize")
+        assert lost is not None
+        life.reconciler.reap(spec, token=lost.token)
+        life.storage.create(keys.handed_back(spec.id, lost.number), b"")
+        active = takes(runner)
+        assert active is not None
+        assert (active.attempt.spec, active.attempt.crashes) == (spec, 0)
+        ends(runner, active)
+
+
 def test_a_hand_back_waits_for_storage_to_come_back(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner_module, "STORAGE_RETRY_S", 0.01)
     spec = life.accept(life.personalization())
@@ -252,6 +282,35 @@ def test_a_hand_back_waits_for_storage_to_come_back(life: Life, monkeypatch: pyt
     second = life.claims("w2").take("personalize")
     assert second is not None
     assert second.crashes == 0
+
+
+@pytest.mark.parametrize(("patience_s", "outcome"), [(60.0, "succeeded"), (0.0, "handed_back")])
+def test_an_outage_in_a_drain_costs_the_job_that_is_to_be_ended_no_attempt(
+    life: Life, monkeypatch: pytest.MonkeyPatch, patience_s: float, outcome: str
+) -> None:
+    monkeypatch.setattr(runner_module, "STORAGE_RETRY_S", 0.01)
+    monkeypatch.setattr(runner_module, "HAND_BACK_S", patience_s)
+    spec = life.accept(life.personalization())
+    runner = worker(life, "w1")
+    active = takes(runner)
+    assert active is not None
+    runner._draining.set()
+    tries: list[int] = []
+
+    def make_end() -> JobEnd:
+        tries.append(1)
+        if len(tries) < 3:
+            raise StorageUnavailableError("away")
+        return life.success(active.attempt)
+
+    assert runner._commit(active, make_end) == outcome
+
+    if outcome == "handed_back":
+        second = life.claims("w2").take("personalize")
+        assert second is not None
+        assert (second.spec, second.crashes) == (spec, 0)
+    else:
+        assert life.status(spec) is JobStatus.SUCCEEDED
 
 
 def test_one_nudge_is_enough_for_all_slots_that_are_free(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
