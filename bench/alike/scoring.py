@@ -56,9 +56,10 @@ class Scorer:
         `text`, the part of pose, place and style that is right; `leak …`: it shows the source's instead.
         """
         lineup = self._lineup(case, target)
-        reading = self.judge(to_tensor(picture[None]))
+        images = to_tensor(picture[None])
+        reading = self.judge(images)
         [seen] = reading.words()
-        vector, numbers = reading.vectors[0], reading.numbers[0]
+        vector, numbers = self.judge.recognize(images)[0], reading.numbers[0]
         marks: Marks = {
             "identity": float((lineup.rivals @ vector).argmax() == 0),
             "alike": float((lineup.alikes @ vector).argmax() == 0),
@@ -95,8 +96,7 @@ class Scorer:
         return self._drawn([target, *(replace(target, who=who) for who in others)])
 
     def _drawn(self, scenes: list[Scene]) -> Tensor:
-        vectors: Tensor = self.judge(pictures_of(scenes)).vectors
-        return vectors
+        return self.judge.recognize(pictures_of(scenes))
 
 
 def average_precision(likeness: Tensor) -> float:

@@ -104,7 +104,7 @@ def measure(judge: Judge, split: str, count: int, alike: int = 16) -> dict[str, 
             if key == "again, photo":
                 first, second = replace(first, style="photo"), replace(second, style="photo")
             row = [Scene(group[0], first), *(Scene(who, second) for who in group)]
-            vectors = judge(pictures_of(row)).vectors
+            vectors = judge.recognize(pictures_of(row))
             found_again.append(int((vectors[1:] @ vectors[0]).argmax()) == 0)
             scenes.append(row[0])
     reading, truth = judge(pictures_of(scenes)), truth_of(scenes)

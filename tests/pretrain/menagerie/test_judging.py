@@ -174,6 +174,15 @@ def test_a_judge_learns_and_is_read_back_as_it_was_written(name: str, tmp_path: 
     assert set(again.read(images[:1])[0]) == set(ATTRIBUTES)
 
 
+def test_an_animal_is_recognized_as_the_same_whichever_side_it_faces() -> None:
+    torch.manual_seed(0)
+    judge, images = new_judge("a").eval(), pictures_of(group_scenes(1))
+    seen, mirrored = judge.recognize(images), judge.recognize(images.flip(-1))
+    assert torch.allclose(seen, mirrored, atol=1e-5)
+    assert seen.norm(dim=1).tolist() == pytest.approx([1.0] * len(images), abs=1e-4)
+    assert not torch.allclose(judge(images).vectors, judge(images.flip(-1)).vectors, atol=1e-5)
+
+
 def test_measures_are_shares_and_correlations() -> None:
     torch.manual_seed(0)
     found = measure(new_judge("b").eval(), "development", 2, alike=3)
