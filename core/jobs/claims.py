@@ -178,11 +178,15 @@ class Claims:
 
     def note_crash(self, attempt: Attempt) -> None:
         """Note that an attempt may have broken its process or device; its lease runs out by itself."""
-        self.store.storage.create(keys.crashed(attempt.spec.id, attempt.number), b"")
+        self._note(attempt, keys.crashed(attempt.spec.id, attempt.number))
 
     def note_company(self, attempt: Attempt) -> None:
         """Note, before others join it, that what befalls an attempt that ran alone may be their doing from now on."""
-        self.store.storage.create(keys.in_company(attempt.spec.id, attempt.number), b"")
+        self._note(attempt, keys.in_company(attempt.spec.id, attempt.number))
+
+    def _note(self, attempt: Attempt, key: str) -> None:
+        self.store.storage.create(key, b"")
+        self.store.sweep_if_ended(attempt.spec)  # it may have been deleted meanwhile
 
     def hand_back(self, attempt: Attempt) -> None:
         """Give a job back so that another worker goes on with it; the attempt costs nothing.

@@ -7,12 +7,14 @@ result, end.json, and what follows the end.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
 from core.jobs import doubts, keys
 from core.jobs.attempts import Attempt
+from core.jobs.claims import Claims
 from core.jobs.ids import new_job_id
 from core.jobs.keeping.deletion import Deleted
 from core.jobs.lists.entries import of_kind
@@ -289,6 +291,21 @@ def test_a_checkpoint_written_after_a_deletion_by_a_worker_that_then_dies_is_swe
     life.store.deletion.tail(spec.tail_id)
 
     die_at(life, Point("put", "/checkpoint-00000005", after=True), lambda own: work(own, attempt))
+
+    mender.put_right(spec)
+
+
+@pytest.mark.parametrize("note", [Claims.note_crash, Claims.note_company])
+def test_what_is_noted_of_an_attempt_after_its_jobs_deletion_does_not_stay(
+    life: Life, mender: Mender, note: Callable[[Claims, Attempt], None]
+) -> None:
+    spec = new_personalization(life)
+    submit(life, spec)
+    attempt = take(life)
+    assert attempt is not None
+    life.store.deletion.tail(spec.tail_id)
+
+    note(life.claims(), attempt)
 
     mender.put_right(spec)
 
