@@ -22,7 +22,7 @@ from core.diffusion import hiper
 from core.diffusion.backbone import Backbone, load_backbone
 from core.diffusion.conditioning import Conditioning
 from core.diffusion.learning.sources import Source
-from core.diffusion.requests import NoiseLoss, PredictNoise, Report, Routine
+from core.diffusion.requests import EncodeImage, EncodePrompt, LossAndGrad, NoiseLoss, PredictNoise, Report, Routine
 from core.models.parameters import EditParams, PersonalizeParams
 from core.models.recipes import PAPER
 from tests.support.checkpoints import tiny_float64_backbone, write_checkpoint
@@ -139,8 +139,8 @@ def test_every_picture_is_drawn_with_its_own_latents_and_prompt(exact: Backbone)
     sources = scenes(exact, "the dog", "a dog", "the cat")
     job = hiper.personalize(sources=sources, params=PersonalizeParams(steps=60), schedule=exact.schedule, seed=1)
     answers = {
-        hiper.EncodePrompt: lambda request: exact.encode_prompt([request.text])[0],
-        hiper.EncodeImage: lambda request: tuple(part[0] for part in exact.encode_image(request.image[None])),
+        EncodePrompt: lambda request: exact.encode_prompt([request.text])[0],
+        EncodeImage: lambda request: tuple(part[0] for part in exact.encode_image(request.image[None])),
     }
     prompts = [row.sequence for row in exact.encode_prompt([source.prompt for source in sources])]
     begin = torch.stack([sequence[-5:] for sequence in prompts]).mean(0)
@@ -153,7 +153,7 @@ def test_every_picture_is_drawn_with_its_own_latents_and_prompt(exact: Backbone)
         seen.add(index)
         # Nothing is learned yet: each picture is conditioned on its own prompt, last vectors included.
         torch.testing.assert_close(sequence, prompts[index])
-        report = job.send(hiper.LossAndGrad(1.0, torch.zeros_like(sequence), finite=True))
+        report = job.send(LossAndGrad(1.0, torch.zeros_like(sequence), finite=True))
         assert report.param.shape == begin.shape
         torch.testing.assert_close(report.param, begin)
         job.send((report.param, report.state))
@@ -218,13 +218,13 @@ def test_a_loss_that_is_not_finite_is_reported_as_none_and_moves_nothing(exact: 
         sources=[Source(picture(exact), SOURCE)], params=PersonalizeParams(steps=3), schedule=exact.schedule, seed=5
     )
     answers = {
-        hiper.EncodePrompt: lambda request: exact.encode_prompt([request.text])[0],
-        hiper.EncodeImage: lambda request: [part[0] for part in exact.encode_image(request.image[None])],
+        EncodePrompt: lambda request: exact.encode_prompt([request.text])[0],
+        EncodeImage: lambda request: [part[0] for part in exact.encode_image(request.image[None])],
     }
     request = ask(job, answers, NoiseLoss)
     no_grad = torch.zeros_like(request.conditioning.sequence)
     for loss, told in ((float("nan"), None), (float("inf"), None), (2.5, 2.5)):
-        report = job.send(hiper.LossAndGrad(loss, no_grad, finite=False))
+        report = job.send(LossAndGrad(loss, no_grad, finite=False))
         assert isinstance(report, Report)
         assert report.loss == told
         assert report.checkpoint is not None
@@ -350,7 +350,7 @@ def test_the_unconditional_row_never_carries_the_tail(small: Backbone) -> None:
         prompt=TARGET, tail=tail, params=params, schedule=small.schedule, latent_shape=small.latent_shape, seed=0
     )
 
-    rows = ask(job, {hiper.EncodePrompt: lambda request: small.encode_prompt([request.text])[0]}, PredictNoise)
+    rows = ask(job, {EncodePrompt: lambda request: small.encode_prompt([request.text])[0]}, PredictNoise)
 
     empty = small.encode_prompt([""])[0].sequence
     assert [torch.equal(row.conditioning.sequence, empty) for row in rows] == [False, True, False, True]
@@ -368,7 +368,7 @@ def conditional_row(backbone: Backbone, prompt: str, tail: Tensor, scale: float,
         seed=0,
         source_prompts=sources,
     )
-    rows = ask(job, {hiper.EncodePrompt: lambda request: backbone.encode_prompt([request.text])[0]}, PredictNoise)
+    rows = ask(job, {EncodePrompt: lambda request: backbone.encode_prompt([request.text])[0]}, PredictNoise)
     sequence: Tensor = rows[0].conditioning.sequence
     return sequence
 
@@ -399,7 +399,7 @@ def test_what_several_tails_have_learned_is_added_up_each_at_its_own_length_and_
         others=[hiper.OtherTail(other, 0.25, source_prompts=[SOURCE])],
     )
 
-    rows = ask(job, {hiper.EncodePrompt: lambda request: small.encode_prompt([request.text])[0]}, PredictNoise)
+    rows = ask(job, {EncodePrompt: lambda request: small.encode_prompt([request.text])[0]}, PredictNoise)
 
     wanted = target.clone()
     wanted[-5:] += 0.5 * (tail - source[-5:])
@@ -423,7 +423,7 @@ def test_without_guidance_the_unconditional_row_is_not_asked_for(small: Backbone
         seed=0,
     )
 
-    rows = ask(job, {hiper.EncodePrompt: lambda request: small.encode_prompt([request.text])[0]}, PredictNoise)
+    rows = ask(job, {EncodePrompt: lambda request: small.encode_prompt([request.text])[0]}, PredictNoise)
 
     assert len(rows) == 1
 
@@ -441,8 +441,8 @@ def test_with_strength_sampling_starts_from_the_noised_source_and_does_only_the_
     )
     mean, std = (part[0] for part in small.encode_image(picture(small)[None]))
     answers = {
-        hiper.EncodePrompt: lambda request: small.encode_prompt([request.text])[0],
-        hiper.EncodeImage: lambda _: (mean, std),
+        EncodePrompt: lambda request: small.encode_prompt([request.text])[0],
+        EncodeImage: lambda _: (mean, std),
     }
 
     rows = ask(job, answers, PredictNoise)
@@ -493,8 +493,8 @@ def test_only_the_tail_is_learned_and_the_head_stays_the_prompts(exact: Backbone
         sources=[Source(picture(exact), SOURCE)], params=PersonalizeParams(steps=3), schedule=exact.schedule, seed=0
     )
     answers = {
-        hiper.EncodePrompt: lambda request: exact.encode_prompt([request.text])[0],
-        hiper.EncodeImage: lambda request: tuple(part[0] for part in exact.encode_image(request.image[None])),
+        EncodePrompt: lambda request: exact.encode_prompt([request.text])[0],
+        EncodeImage: lambda request: tuple(part[0] for part in exact.encode_image(request.image[None])),
     }
 
     request = ask(job, answers, NoiseLoss)
