@@ -96,7 +96,8 @@ def judged(options: Options) -> None:
 def unet(options: Options) -> None:
     """Train the UNet."""
     budget, pairs = _budget(options, 180), max(1, 8 // options.processes)
-    run_parallel(train_unet, options.processes, options.work, budget, options.rate, options.bfloat16, pairs)
+    learns = (options.work, budget, options.rate, options.bfloat16, pairs)
+    run_parallel(train_unet, options.processes, *learns, threads=options.threads)
 
 
 def reader(options: Options) -> None:

@@ -33,7 +33,7 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> Namespace:
     folder = tmp_path_factory.mktemp("run")
     found = Namespace(
         work=folder / "work", out=folder / "model", steps=2, minutes=None, anneal=0.5, rate=1e-3, pictures=16,
-        processes=1, count=4, split="development", world="critters", bfloat16=False,
+        processes=1, threads=1, count=4, split="development", world="critters", bfloat16=False,
     )  # fmt: skip
     threads = torch.get_num_threads()
     draw_pictures(found.work, "development", 16, processes=1)

@@ -35,7 +35,7 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> Namespace:
     folder = tmp_path_factory.mktemp("run")
     found = Namespace(
         work=folder / "work", out=folder / "model", steps=1, minutes=None, anneal=0.5, rate=1e-3, pictures=4,
-        processes=1, world="menagerie", bfloat16=True, judge="ab", split="development", count=3,
+        processes=1, threads=1, world="menagerie", bfloat16=True, judge="ab", split="development", count=3,
     )  # fmt: skip
     choose_world(found.work, "menagerie")
     for split in ("development", "pretraining"):
