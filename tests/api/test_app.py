@@ -13,7 +13,7 @@ from api import app as app_module
 from core.config import REPOSITORY, Settings
 from core.services import Services, open_services
 from tests.api.serving import EVENT_LOOP, PretendingWorker, api_server, edit, personalize
-from worker.serving.receipts import receipt
+from worker.serving.ends.receipts import receipt
 
 IMPORT_WITHOUT_TORCH = """
 import sys

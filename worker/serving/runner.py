@@ -16,7 +16,7 @@ from core.errors import StorageUnavailableError, TailorError
 from core.forecast.asides import Aside, Asides
 from core.jobs.attempts import Attempt
 from core.jobs.claims import Claims
-from core.jobs.records import JobEnd, JobKind
+from core.jobs.records import JobKind
 from worker.engine import (
     CancelReason,
     DeviceLostError,
@@ -29,15 +29,14 @@ from worker.engine import (
 from worker.served_models import ModelLostError, ServedModels
 from worker.serving.active import ActiveAttempt
 from worker.serving.breakdown import Breakdown
-from worker.serving.failures import failure, problem_of
+from worker.serving.ends.closing import Closing
+from worker.serving.ends.failures import failure, problem_of
 from worker.serving.progress import Progress
 from worker.serving.seat import NoSeat, Seat
 from worker.serving.slots import Slots
 from worker.serving.taker import Taker
 from worker.serving.work import Work, work_for
 
-STORAGE_RETRY_S = 1.0
-HAND_BACK_S = 15  # how long a draining worker waits for storage to come back
 PROBATION_S = 30  # how long a job that was there at two crashes runs alone; after a third it stays alone
 DEVICE_LOST_EXIT_CODE = 71  # EX_OSERR: whoever supervises this process starts it again
 BROKEN_EXIT_CODE = 75  # EX_TEMPFAIL: the same
@@ -73,6 +72,7 @@ class Runner:
         self.taker = Taker(claims, self.slots, self._hand_back_personalizations)
         self._active: dict[str, ActiveAttempt] = {}  # by the token of the lease: a job may be here twice for a moment
         self._draining = threading.Event()
+        self.closing = Closing(claims, self._draining)
         self.breakdown = Breakdown(self._hand_back_all, lambda: len(self._active))
 
     def work(self, kind: JobKind) -> None:
@@ -148,7 +148,7 @@ class Runner:
                 began = time.monotonic()
                 work = work_for(attempt, backbone, self.claims)
                 result, computing = self._through_engine(active, work, backbone)
-                outcome = self._commit(active, lambda: work.keep(result))
+                outcome = self.closing.commit(active, lambda: work.keep(result))
                 if computing is not None:
                     aside = Aside(computing[0] - began, time.monotonic() - computing[1])
                     self.asides.note(backbone.hash, attempt.spec.kind, aside)
@@ -156,7 +156,7 @@ class Runner:
         except (HandedBackError, ModelLostError, StorageUnavailableError) as error:
             return self._give_back(active, error)
         except JobCanceledError:
-            return self._close_canceled(attempt)
+            return self.closing.sweep(attempt)
         except Exception as error:  # whatever a job raises is its own end, never the worker's
             return self._fail(active, error)
 
@@ -169,7 +169,7 @@ class Runner:
             self.break_down(error.detail, DEVICE_LOST_EXIT_CODE if lost else BROKEN_EXIT_CODE)
         elif isinstance(error, StorageUnavailableError):
             log.warning("attempt.storage_away", job=active.attempt.spec.id, error=error.detail)
-        return self._hand_back(active)
+        return self.closing.hand_back(active)
 
     def _fail(self, active: ActiveAttempt, error: Exception) -> str:
         """Commit a job's failure, unless it is the device's."""
@@ -178,7 +178,7 @@ class Runner:
             return self._lose_device(active, DeviceLostError(str(error)))
         problem, expected = problem_of(error), isinstance(error, TailorError)
         log.warning("attempt.failed", job=attempt.spec.id, error=problem.detail, exc_info=not expected)
-        return self._commit(active, lambda: failure(attempt, problem, self.claims.store.clock.now()))
+        return self.closing.commit(active, lambda: failure(attempt, problem, self.claims.store.clock.now()))
 
     def _through_engine(
         self, active: ActiveAttempt, work: Work, backbone: Any
@@ -211,40 +211,6 @@ class Runner:
             progress.keep_checkpoint()
             raise
 
-    def _commit(self, active: ActiveAttempt, make_end: Any) -> str:
-        """Write the result and its end, however long storage is away; the lease is renewed meanwhile.
-
-        A worker that is to end does not wait as long: then it hands the job back, which costs no attempt.
-        """
-        until = time.monotonic() + 2 / 3 * HAND_BACK_S
-        while True:
-            try:
-                end: JobEnd = make_end()
-                won = self.claims.store.finish(active.attempt.spec, end)
-                return end.status if won else "superseded"
-            except StorageUnavailableError as error:
-                log.warning("attempt.commit.storage_away", job=active.attempt.spec.id, error=error.detail)
-                if active.canceled.wait(STORAGE_RETRY_S):
-                    return "abandoned"  # the lease runs out and the next attempt goes on from the checkpoint
-                if self._draining.is_set() and time.monotonic() > until:
-                    return self._hand_back(active, HAND_BACK_S / 3)
-
-    def _hand_back(self, active: ActiveAttempt, at_most_s: float = HAND_BACK_S) -> str:
-        """Give a job back, however long storage is away: an outage must not look like a crash.
-
-        `at_most_s` is for how long it is tried by a worker that is to end.
-        """
-        until = time.monotonic() + at_most_s
-        while True:
-            try:
-                self.claims.hand_back(active.attempt)
-            except StorageUnavailableError as error:
-                log.warning("attempt.hand_back.storage_away", job=active.attempt.spec.id, error=error.detail)
-                if active.canceled.wait(STORAGE_RETRY_S) or (self._draining.is_set() and time.monotonic() > until):
-                    return "abandoned"
-            else:
-                return "handed_back"
-
     def _lose_device(self, active: ActiveAttempt, error: DeviceLostError) -> str:
         """Hand a job back from a lost device, and end the process when all are.
 
@@ -252,7 +218,7 @@ class Runner:
         """
         self.break_down(str(error), DEVICE_LOST_EXIT_CODE)
         if not error.suspect:
-            return self._hand_back(active)
+            return self.closing.hand_back(active)
         with suppress(StorageUnavailableError):
             self.claims.note_crash(active.attempt)
         return "left_to_its_lease"
@@ -262,16 +228,6 @@ class Runner:
         self._draining.set()
         self._resign()
         self.breakdown.begin(reason, exit_code)
-
-    def _close_canceled(self, attempt: Attempt) -> str:
-        """Sweep what this attempt wrote before it heard that it is over; without an end its lease was lost."""
-        try:
-            if end := self.claims.store.end(attempt.spec.id):
-                self.claims.store.close(attempt.spec, end)
-                return end.status
-        except StorageUnavailableError as error:
-            log.warning("attempt.sweep.storage_away", job=attempt.spec.id, error=error.detail)
-        return "lease_lost"
 
     # From outside
 

@@ -36,8 +36,8 @@ from core.models.parameters import EditParams, PersonalizeParams
 from core.models.sweeps import CELLS_AT_ONCE
 from core.models.tail_file import FORMAT_VERSION, TailMetadata
 from core.storage.base import ObjectMissingError, Storage
-from worker.serving.grid import labelled_grid
-from worker.serving.receipts import receipt
+from worker.serving.ends.grid import labelled_grid
+from worker.serving.ends.receipts import receipt
 
 log = structlog.get_logger()
 

@@ -22,9 +22,9 @@ from tests.support.redis_server import redis_server
 from worker.engine import CancelReason, Engine
 from worker.model_cache import ModelCache
 from worker.served_models import ServedModels
-from worker.serving import runner as runner_module
 from worker.serving.active import ActiveAttempt
 from worker.serving.breakdown import Breakdown
+from worker.serving.ends import closing
 from worker.serving.runner import Runner
 from worker.serving.seat import NoSeat
 
@@ -267,7 +267,7 @@ def test_jobs_from_the_line_of_crashes_whose_history_has_none_fill_no_slots_for_
 
 
 def test_a_hand_back_waits_for_storage_to_come_back(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner_module, "STORAGE_RETRY_S", 0.01)
+    monkeypatch.setattr(closing, "STORAGE_RETRY_S", 0.01)
     spec = life.accept(life.personalization())
     runner = worker(life, "w1")
     active = takes(runner)
@@ -276,7 +276,7 @@ def test_a_hand_back_waits_for_storage_to_come_back(life: Life, monkeypatch: pyt
     away = mount.rename(life.folder / "away")
     active.canceled.wait = lambda _: away.rename(mount) and False  # type: ignore[method-assign] # it comes back while the runner waits
 
-    assert runner._hand_back(active) == "handed_back"
+    assert runner.closing.hand_back(active) == "handed_back"
 
     assert life.status(spec) is JobStatus.QUEUED
     second = life.claims("w2").take("personalize")
@@ -288,8 +288,8 @@ def test_a_hand_back_waits_for_storage_to_come_back(life: Life, monkeypatch: pyt
 def test_an_outage_in_a_drain_costs_the_job_that_is_to_be_ended_no_attempt(
     life: Life, monkeypatch: pytest.MonkeyPatch, patience_s: float, outcome: str
 ) -> None:
-    monkeypatch.setattr(runner_module, "STORAGE_RETRY_S", 0.01)
-    monkeypatch.setattr(runner_module, "HAND_BACK_S", patience_s)
+    monkeypatch.setattr(closing, "STORAGE_RETRY_S", 0.01)
+    monkeypatch.setattr(closing, "HAND_BACK_S", patience_s)
     spec = life.accept(life.personalization())
     runner = worker(life, "w1")
     active = takes(runner)
@@ -303,7 +303,7 @@ def test_an_outage_in_a_drain_costs_the_job_that_is_to_be_ended_no_attempt(
             raise StorageUnavailableError("away")
         return life.success(active.attempt)
 
-    assert runner._commit(active, make_end) == outcome
+    assert runner.closing.commit(active, make_end) == outcome
 
     if outcome == "handed_back":
         second = life.claims("w2").take("personalize")
