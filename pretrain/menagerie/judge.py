@@ -16,7 +16,7 @@ from pretrain.menagerie.truth import NUMBERS
 
 WIDTH = 64  # of an individual's vector
 FEATURES = LookingEncoder.SEEN  # channels of the features at 8x8 that the UNet may be aligned with
-READER = (48, 128)  # the widths of what a tail prior sees with
+READER = (48, 128)  # the widths of judge A, and of what a tail prior sees with
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Judge(nn.Module):
 
 def judge_a() -> Judge:
     """Return the judge for tuning and choosing: a residual network that goes down in steps of two."""
-    return Judge(residual_encoder((48, 128), nn.ReLU))
+    return Judge(residual_encoder(READER))
 
 
 def judge_b() -> Judge:
@@ -110,8 +110,8 @@ def judge_b() -> Judge:
 
 
 def reader() -> Judge:
-    """Return what is taught as the judges are but judges nothing: the encoder of a tail prior, and its readers."""
-    return Judge(residual_encoder(READER))
+    """Return what a tail prior sees with, and its readers: as judge A, with whose weights it may begin."""
+    return judge_a()
 
 
 def new_judge(name: str) -> Judge:

@@ -199,15 +199,15 @@ def _wide(features: Tensor) -> torch.dtype:
     return torch.promote_types(features.dtype, torch.float32)
 
 
-def residual_encoder(widths: tuple[int, int], activation: type[nn.Module] = nn.SiLU) -> LookingEncoder:
+def residual_encoder(widths: tuple[int, int]) -> LookingEncoder:
     """Return an encoder of residual blocks for 128 px: sixteen pixels as channels first, then one halving."""
     first, last = widths
-    stem = nn.Sequential(nn.PixelUnshuffle(4), nn.Conv2d(48, first, 3, padding=1), Residual(first, activation))
+    stem = nn.Sequential(nn.PixelUnshuffle(4), nn.Conv2d(48, first, 3, padding=1), Residual(first, nn.ReLU))
     deep = nn.Sequential(
-        nn.Conv2d(first, last, 3, stride=2, padding=1), *(Residual(last, activation) for _ in range(3)),
-        nn.GroupNorm(8, last), activation(),
+        nn.Conv2d(first, last, 3, stride=2, padding=1), *(Residual(last, nn.ReLU) for _ in range(3)),
+        nn.GroupNorm(8, last), nn.ReLU(),
     )  # fmt: skip
-    return LookingEncoder(stem, deep, Residual(first, activation), first, last)
+    return LookingEncoder(stem, deep, Residual(first, nn.ReLU), first, last)
 
 
 def encoder_of(size: int, widths: tuple[int, ...], features: int, looking: bool = False) -> nn.Module:
