@@ -140,7 +140,7 @@ def evaluate(model: Path, folder: Path, count: int, split: str, processes: int =
 
 
 def _judges(folder: Path, held: Pictures) -> tuple[dict[str, Reader], dict[str, dict[str, float]]]:
-    """Return a world's judges, and how well they read held-out drawings."""
+    """Return a world's judges, those of them that are trained, and how well they read held-out drawings."""
     readers: dict[str, Reader] = {}
     figures = {}
     if held.world is CRITTERS:
@@ -148,7 +148,10 @@ def _judges(folder: Path, held: Pictures) -> tuple[dict[str, Reader], dict[str, 
             readers[name], figures[name] = judge, accuracy(judge, held, 1000)
         return readers, figures
     for name in ("a", "b"):
-        other = open_judge(name, folder / f"judge_{name}.safetensors")
+        path = folder / f"judge_{name}.safetensors"
+        if not path.exists():
+            continue
+        other = open_judge(name, path)
         readers[name], figures[name] = other, measure(other, held.split, min(100, len(held)))
     return readers, figures
 

@@ -24,14 +24,14 @@ def ddim() -> Scheduler:
 ALPHAS: Tensor = ddim().alphas_cumprod  # (1000,): how much of the picture is left at each timestep, as a square
 SNR: Tensor = ALPHAS / (1 - ALPHAS)
 
-# Between the weights of noise prediction (1) and of v-prediction (1 + 1/snr), which count the noisy half of the
-# schedule more: that is where shapes are decided at 16x16. Little noise counts less, as in min-SNR-5.
-WEIGHTS: Tensor = torch.clamp(5 / SNR, max=1.0) * torch.sqrt(1 + 1 / SNR).clamp(max=6.0)
+# What v-prediction weighs, so that noise does not hide what only words tell: at much noise hardly anything of the error
+# of the noise is the picture's, and colors were not learned with less. Little noise counts less, as in min-SNR-5.
+WEIGHTS: Tensor = torch.clamp(5 / SNR, max=1.0) * (1 + 1 / SNR).clamp(max=100.0)
 
 
 def draw_timesteps(count: int, generator: torch.Generator) -> Tensor:
-    """(count,): most of them from the middle of the schedule, where pictures take shape, the rest from all of it."""
-    middle = torch.sigmoid(torch.randn(count, generator=generator) * 0.9 - 0.1) * STEPS
+    """(count,): most of them from above the middle, where pictures take shape and color, the rest from all of it."""
+    middle = torch.sigmoid(torch.randn(count, generator=generator) * 0.9 + 0.7) * STEPS
     anywhere = torch.rand(count, generator=generator) * STEPS
     chosen = torch.where(torch.rand(count, generator=generator) < 0.6, middle, anywhere)
     return chosen.long().clamp(0, STEPS - 1)
