@@ -19,7 +19,10 @@ _NO_BYTES = 1  # where those who keep nothing stand on an axis that has no zero
 
 @dataclass(frozen=True)
 class Result:
-    """One line of the contest; `fast_leads` is `fast` minus this line in points, paired over individuals."""
+    """One line of the contest; `fast_leads` is `fast` minus this line in points, paired over individuals.
+
+    `fast` from as many pictures as this line has, where it was run.
+    """
 
     line: str
     steps: int
@@ -33,10 +36,16 @@ class Result:
 
 
 def results(entries: Sequence[Entry], timings: Sequence[Timing], rows: Sequence[Row]) -> list[Result]:
-    """Return the lines with what they cost; the lead is that of the line `fast`, or of the first one without it."""
-    first = next((row for row in rows if row.way == "fast"), rows[0])
-    return [
-        Result(
+    """Return the lines with what they cost; the lead is that of `fast`, or of the first line without it."""
+    fast = {
+        entry.pictures: row
+        for entry, row in zip(entries, rows, strict=True)
+        if entry.line in ("fast", f"fast pictures={entry.pictures}")
+    }
+    found = []
+    for entry, timing, row in zip(entries, timings, rows, strict=True):
+        first = fast.get(entry.pictures) or fast.get(1, rows[0])
+        result = Result(
             entry.line,
             timing.steps,
             round(timing.seconds, 3),
@@ -47,8 +56,8 @@ def results(entries: Sequence[Entry], timings: Sequence[Timing], rows: Sequence[
             {question: row.shares[question] for question in QUESTIONS if question in row.shares},
             {question: first.minus(row, question) for question in COMPARED if question in row.shares},
         )
-        for entry, timing, row in zip(entries, timings, rows, strict=True)
-    ]
+        found.append(result)
+    return found
 
 
 def show_results(found: Sequence[Result], title: str) -> None:

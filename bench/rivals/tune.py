@@ -33,7 +33,7 @@ def _rates(*rates: float) -> list[str]:
 
 _COARSE = ["", "timestep_low=400 timestep_high=900"]
 GRIDS: dict[str, tuple[list[str], list[str]]] = {
-    "sdedit": ([f"strength={share / 100:g}" for share in (35, 45, 55, 65, 75, 85, 90, 95)], []),
+    "sdedit": ([f"strength={kept / 12 + 0.001:.3f}" for kept in range(4, 12)], []),
     "inversion": (
         _all(["rows=1 learning_rate_schedule=cosine"], ["steps=300"], ["vectors=1", "vectors=3"], _rates(0.01, 0.05),
              _COARSE),

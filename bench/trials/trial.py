@@ -27,6 +27,7 @@ from pretrain.drawing.pictures import to_bytes
 from pretrain.training.parallel import settle
 
 GROUNDS = {"critters": CRITTERS_GROUND, "menagerie": MENAGERIE_GROUND}
+READER = "a"
 Prompts = Callable[[Any, Any], str] | None  # of a case and a target; None: its plain caption
 
 
@@ -88,6 +89,10 @@ class Setting:
     keep: Path | None = None
     world: str = "critters"
 
+    def judge_path(self, name: str) -> Path:
+        """Return where a judge lies."""
+        return self.model / "judges" / f"judge_{name}.safetensors"
+
     @property
     def ground(self) -> Ground:
         """The world that the model draws."""
@@ -96,7 +101,10 @@ class Setting:
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """Some of a setting's cases, made and judged in this process."""
+    """Some of a setting's cases, made and judged in this process.
+
+    `reader` is the judge who says what words can: judge A, whoever marks, as a judge would agree with itself.
+    """
 
     studio: Studio
     scorer: AnyScorer
@@ -106,17 +114,18 @@ class Trial:
     keep: Keep = field(default_factory=lambda: Keep(None))
     ground: Ground = CRITTERS_GROUND
     split: str = ""
+    reader: Any = None
 
     @classmethod
     def open(cls, setting: Setting, part: Sequence[Any], *, quiet: bool = False) -> Trial:
         """Load the model and the judge for a part of the setting's cases."""
         backbone = load_backbone(str(setting.model), name="bench")
-        path = setting.model / "judges" / f"judge_{setting.judge}.safetensors"
-        scorer = setting.ground.open_scorer(setting.judge, path)
+        scorers = {name: setting.ground.open_scorer(name, setting.judge_path(name)) for name in {READER, setting.judge}}
         ground = [backbone.hash, setting.split, [case.number for case in part]]
         keep = Keep(setting.keep, json.dumps(ground))
         studio = Studio(backbone, quiet=quiet)
-        return cls(studio, scorer, part, setting.seeds, setting.judge, keep, setting.ground, setting.split)
+        scorer, reader = scorers[setting.judge], scorers[READER].judge
+        return cls(studio, scorer, part, setting.seeds, setting.judge, keep, setting.ground, setting.split, reader)
 
     def learn(
         self, params: PersonalizeParams, seed: int, at: Sequence[int] = (), *, pictures: int = 1
@@ -176,9 +185,9 @@ class Trial:
         return self._row(way, None, None, pictures)
 
     def captions_read(self) -> Callable[[Any, Any], str]:
-        """Return prompts that also say all looks that the judge reads off the individual's only picture."""
+        """Return prompts that also say all looks that judge A reads off the individual's only picture."""
         images = torch.stack([self.ground.image(self.ground.scenes(case, 1)[0]) for case in self.cases])
-        read = self.ground.read(self.scorer.judge, images)
+        read = self.ground.read(self.reader or self.scorer.judge, images)
         looks = {case.number: found for case, found in zip(self.cases, read, strict=True)}
         return lambda case, target: self.ground.full_caption(target, looks[case.number])
 

@@ -10,6 +10,8 @@ import sys
 
 from tests.browser.chromium import HOW, SWITCH, find_chromium
 
+IN_PARALLEL = ["-n", "2", "--dist", "loadfile"]  # two thirds of the time of one after the other
+
 
 def main() -> int:
     """Run the tests; exit code 3 when there is no browser."""
@@ -25,7 +27,9 @@ def main() -> int:
     if chromium is None:
         print(f"no Chromium: {HOW}", flush=True)  # noqa: T201 - a program of its own
         return 0 if asked.if_possible else 3
-    chosen = ["tests/browser/test_whole_way.py", "-k", "readme"] if asked.for_readme else ["tests/browser"]
+    chosen = (
+        ["tests/browser/test_whole_way.py", "-k", "readme"] if asked.for_readme else [*IN_PARALLEL, "tests/browser"]
+    )
     environment = os.environ | {SWITCH: chromium} | ({"TAILOR_README_PICTURES": "1"} if asked.for_readme else {})
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *chosen, *more], env=environment, check=False

@@ -177,6 +177,17 @@ def test_the_table_pairs_everybody_with_fast(capsys: pytest.CaptureFixture[str])
     assert [of_bytes(count) for count in (12, 2560, 22_300_000)] == ["12 B", "2.6 kB", "22.3 MB"]
 
 
+def test_the_lead_is_that_of_fast_from_as_many_pictures() -> None:
+    names = ("fast", "fast pictures=4", "inversion pictures=4", "inversion pictures=8")
+    entries = [read_entry(line, RECIPES) for line in names]
+    timing = Timing(1.5, 0.1, 1, 0.5, 0.25, 30, 2560)
+    rows = [Row(line, None, {0: [_marks(value, 1)]}) for line, value in zip(names, (0.5, 1.0, 0.25, 0.25), strict=True)]
+
+    found = results(entries, [timing] * 4, rows)
+
+    assert [result.fast_leads["identity"].mean for result in found] == [0, 0, 75, 25]
+
+
 def test_the_plots_are_over_seconds_and_over_bytes(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason='no matplotlib (pip install -e ".[bench]")')
     plot(_found(), tmp_path / "field")
