@@ -40,6 +40,7 @@ class World:
     attributes: dict[str, tuple[str, ...]]  # what captions tell in words, and the values of each
     looks: tuple[str, ...]  # what captions tell as numbers
     max_tokens: int
+    zero_snr: bool = False  # noise ends without a trace of the picture, and the UNet predicts v
 
     def scene(self, split: str, index: int) -> Any:
         """Return the scene of a split's index-th picture; of the split "outside" that of a drawing by others."""
@@ -64,7 +65,7 @@ CRITTERS = World(
 MENAGERIE = World(
     "menagerie", 128, 16, menagerie_scenes.scene_pair, menagerie_render.render_with_parts, describe, describe_plainly,
     menagerie_scenes.asked_scene, menagerie_scenes.scenes_of, menagerie_captions.ATTRIBUTES, LOOKS,
-    menagerie_captions.MAX_TOKENS,
+    menagerie_captions.MAX_TOKENS, zero_snr=True,
 )  # fmt: skip
 WORLDS = {world.name: world for world in (CRITTERS, MENAGERIE)}
 _FILE = "world.txt"

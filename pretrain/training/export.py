@@ -8,9 +8,10 @@ import torch
 
 from pretrain.captions.tokenizer import open_tokenizer
 from pretrain.training.models import StableDiffusionPipeline, UNet2DConditionModel
-from pretrain.training.schedule import ddim
+from pretrain.training.schedule import scheduler_of
 from pretrain.training.text import open_text
 from pretrain.training.vae import open_vae
+from pretrain.worlds import world_of
 
 _PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 
@@ -26,7 +27,7 @@ def export(folder: Path, target: Path) -> None:
         text_encoder=open_text(folder),
         tokenizer=open_tokenizer(folder),
         unet=UNet2DConditionModel.from_pretrained(folder / "unet"),
-        scheduler=ddim(),
+        scheduler=scheduler_of(world_of(folder)),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,

@@ -22,7 +22,8 @@ from pretrain.training.parallel import shares, spread
 from pretrain.training.text import tokens
 from pretrain.training.vae import open_vae
 
-CAPTIONS = 6  # a picture; the last two are the plain form
+CAPTIONS = 6  # a picture: so many rich ones, the rest plain
+RICH = 4
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,8 @@ def _caption_tokens(folder: Path, split: str, rows: range) -> NDArray[np.int16]:
     ids = np.zeros((len(rows), CAPTIONS, world.max_tokens), np.int16)
     for place, index in enumerate(rows):
         scene, rng = pictures.scene(index), random.Random(index)
-        texts = [world.caption(scene, rng).text for _ in range(CAPTIONS - 2)] + [world.plain_caption(scene)] * 2
+        texts = [world.caption(scene, rng).text for _ in range(RICH)]
+        texts += [world.plain_caption(scene)] * (CAPTIONS - RICH)
         ids[place] = tokens(tokenizer, texts).numpy()
     return ids
 

@@ -1,5 +1,6 @@
 """The exported model, opened to draw with."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from core.diffusion.schedule import Schedule
 from pretrain.training.models import (
     AutoencoderKL,
     CLIPTextModel,
@@ -32,6 +34,7 @@ class Pipeline:
     text: TextEncoder
     unet: Unet
     vae: Vae
+    schedule: Schedule
 
     @torch.no_grad()
     def encode(self, prompts: list[str]) -> Tensor:
@@ -47,7 +50,7 @@ class Pipeline:
         for first in range(0, len(sequence), BATCH):
             rows = sequence[first : first + BATCH]
             seeds = list(range(first_seed + first, first_seed + first + len(rows)))
-            pictures.append(decode(self.vae, sample(self.unet, rows, empty, seeds, guidance)))
+            pictures.append(decode(self.vae, sample(self.unet, self.schedule, rows, empty, seeds, guidance=guidance)))
         return np.concatenate(pictures)
 
 
@@ -58,4 +61,6 @@ def open_pipeline(folder: Path) -> Pipeline:
     vae = AutoencoderKL.from_pretrained(folder / "vae").float()
     for part in (text, unet, vae):
         part.eval().requires_grad_(False)
-    return Pipeline(CLIPTokenizer.from_pretrained(folder / "tokenizer"), text, unet, vae)
+    scheduler = json.loads((folder / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
+    schedule = Schedule.from_config(scheduler)
+    return Pipeline(CLIPTokenizer.from_pretrained(folder / "tokenizer"), text, unet, vae, schedule)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.diffusion.prior import LookingEncoder, TailPrior, save_prior
+from core.diffusion.schedule import Schedule
 from pretrain.captions.tokenizer import open_tokenizer
 from pretrain.drawing.pictures import to_tensor
 from pretrain.judging.judge import ENCODER, open_judge
@@ -19,7 +20,7 @@ from pretrain.menagerie import judge as menagerie
 from pretrain.training.latents import encode
 from pretrain.training.models import TextEncoder, Unet, UNet2DConditionModel
 from pretrain.training.parallel import spread
-from pretrain.training.schedule import WEIGHTS, add_noise
+from pretrain.training.schedule import schedule_of, weights_of
 from pretrain.training.text import WIDTH, open_text, tokens
 from pretrain.training.trainer import Budget, Trainer
 from pretrain.training.vae import open_vae
@@ -79,6 +80,15 @@ def _encode(folder: Path, first: int) -> tuple[NDArray[np.uint8], NDArray[np.flo
     return np.stack(images), np.stack(latents).astype(np.float16), np.stack(ids).astype(np.int16)
 
 
+@dataclass(frozen=True)
+class Frozen:
+    """The backbone that a prior is for."""
+
+    unet: Unet
+    text: TextEncoder
+    schedule: Schedule
+
+
 def new_prior(folder: Path) -> TailPrior:
     """Return a prior with the trained reader's encoder, which stays as it is, and a fresh head."""
     world, path = world_of(folder), folder / "judges" / "judge_reader.safetensors"
@@ -101,19 +111,19 @@ def train_prior(folder: Path, budget: Budget, individuals: int, processes: int, 
     data = draw_individuals(folder, individuals + HELD_OUT, processes)
     unet: Unet = UNet2DConditionModel.from_pretrained(folder / "unet").float().eval().requires_grad_(False)
     unet = unet.to(memory_format=torch.channels_last)
-    text = open_text(folder)
+    frozen = Frozen(unet, open_text(folder), schedule_of(world_of(folder)))
     trainer = Trainer(new_prior(folder), folder / "prior.pt", RATE)
 
     def loss_of(_step: int, generator: torch.Generator) -> Tensor:
         pairs = data.pairs(torch.randint(individuals, (BATCH,), generator=generator), generator)
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-            return loss(trainer.module, unet, text, pairs, generator)
+            return loss(trainer.module, frozen, pairs, generator)
 
     def on_save() -> None:
         rows = torch.arange(individuals, individuals + HELD_OUT)
         with torch.no_grad():
             told, plain = (
-                float(loss(prior, unet, text, data.pairs(rows, generator), generator))
+                float(loss(prior, frozen, data.pairs(rows, generator), generator))
                 for prior in (trainer.average, None)
                 for generator in [torch.Generator().manual_seed(3)]
             )
@@ -125,18 +135,19 @@ def train_prior(folder: Path, budget: Budget, individuals: int, processes: int, 
 
 def loss(
     prior: TailPrior | None,
-    unet: Unet,
-    text: TextEncoder,
+    frozen: Frozen,
     pairs: tuple[Tensor, Tensor, Tensor],
     generator: torch.Generator,
 ) -> Tensor:
     """Return how badly the other scenes are denoised with their plain prompts and the tails guessed; None: no tails."""
     images, latents, ids = pairs
-    sequence = text(input_ids=ids)[0]
+    schedule = frozen.schedule
+    sequence = frozen.text(input_ids=ids)[0]
     if prior is not None:
         sequence = torch.cat([sequence[:, :-TAIL], sequence[:, -TAIL:] + prior(images)], 1)
     timesteps = torch.randint(*TIMESTEPS, (len(latents),), generator=generator)
     noise = torch.randn(latents.shape, generator=generator)
-    noisy = add_noise(latents, noise, timesteps).contiguous(memory_format=torch.channels_last)
-    error = (unet(noisy, timesteps, sequence).sample.float() - noise).pow(2).flatten(1).mean(1)
-    return torch.mean(error * WEIGHTS[timesteps])
+    noisy = schedule.add_noise(latents, noise, timesteps).contiguous(memory_format=torch.channels_last)
+    target = schedule.target(latents, noise, timesteps)
+    error = (frozen.unet(noisy, timesteps, sequence).sample.float() - target).pow(2).flatten(1).mean(1)
+    return torch.mean(error * weights_of(schedule)[timesteps])

@@ -8,13 +8,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from core.diffusion.sampling import SolverState, guide, make_sampler
+from core.diffusion.schedule import Schedule
 from pretrain.captions.tokenizer import open_tokenizer
 from pretrain.drawing.pictures import to_bytes
 from pretrain.drawing.sheet import sheet
 from pretrain.training.models import Unet, Vae
-from pretrain.training.schedule import ddim
+from pretrain.training.schedule import schedule_of
 from pretrain.training.text import open_text, tokens
 from pretrain.training.vae import open_vae
+from pretrain.worlds import world_of
 
 GUIDANCE = 3.0
 SAMPLING_STEPS = 25
@@ -39,19 +42,21 @@ PROMPTS = (
 
 
 @torch.no_grad()
-def sample(unet: Unet, sequence: Tensor, empty: Tensor, seeds: list[int], guidance: float = GUIDANCE) -> Tensor:
+def sample(
+    unet: Unet, schedule: Schedule, sequence: Tensor, empty: Tensor, seeds: list[int], *, guidance: float = GUIDANCE
+) -> Tensor:
     """sequence: (B, tokens, width), empty: (tokens, width); a seed a row. Returns scaled latents (B, C, 16, 16)."""
-    scheduler = ddim()
-    scheduler.set_timesteps(SAMPLING_STEPS)
+    sampler = make_sampler("dpmpp_2m", schedule, SAMPLING_STEPS)
+    state: SolverState | None = None
     noise = [
         torch.randn(unet.config.in_channels, 16, 16, generator=torch.Generator().manual_seed(seed)) for seed in seeds
     ]
     latents = torch.stack(noise)
     both = torch.cat([empty.expand_as(sequence), sequence])
-    for timestep in scheduler.timesteps:
+    for index, timestep in enumerate(sampler.timesteps):
         twice = torch.cat([latents, latents]).contiguous(memory_format=torch.channels_last)
         free, told = unet(twice, timestep, both).sample.chunk(2)
-        latents = scheduler.step(free + guidance * (told - free), timestep, latents).prev_sample
+        latents, state = sampler.step(index, latents, guide(free, told, guidance), state)
     return latents
 
 
@@ -66,5 +71,5 @@ def sample_sheet(folder: Path, unet: Unet) -> Image.Image:
     text, tokenizer = open_text(folder), open_tokenizer(folder)
     with torch.no_grad():
         sequence = text(input_ids=tokens(tokenizer, ["", *PROMPTS]))[0]
-    latents = sample(unet, sequence[1:], sequence[0], list(range(len(PROMPTS))))
+    latents = sample(unet, schedule_of(world_of(folder)), sequence[1:], sequence[0], list(range(len(PROMPTS))))
     return sheet([Image.fromarray(picture) for picture in decode(open_vae(folder), latents)], 8, 2)

@@ -1,15 +1,18 @@
-"""Noise: how much at which timestep, and what the loss weighs there."""
+"""Noise: how much at which timestep, what the UNet predicts, and what the loss weighs there."""
 
 import torch
 from torch import Tensor
 
+from core.diffusion.schedule import Schedule
 from pretrain.training.models import DDIMScheduler, Scheduler
+from pretrain.worlds import World
 
 STEPS = 1000
 
 
-def ddim() -> Scheduler:
-    """Stable Diffusion 1.x' schedule and sampler."""
+def scheduler_of(world: World) -> Scheduler:
+    """Stable Diffusion 1.x' schedule and sampler, or what `World.zero_snr` says of it (Lin et al. 2023)."""
+    pure = {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
     return DDIMScheduler(
         num_train_timesteps=STEPS,
         beta_start=0.00085,
@@ -18,26 +21,29 @@ def ddim() -> Scheduler:
         clip_sample=False,
         set_alpha_to_one=False,
         steps_offset=1,
+        **(pure if world.zero_snr else {}),
     )
 
 
-ALPHAS: Tensor = ddim().alphas_cumprod  # (1000,): how much of the picture is left at each timestep, as a square
-SNR: Tensor = ALPHAS / (1 - ALPHAS)
+def schedule_of(world: World) -> Schedule:
+    """Return the noise schedule that a world's UNet is trained with, as the engine reads it."""
+    return Schedule.from_config(scheduler_of(world).config)
 
-# What v-prediction weighs, so that noise does not hide what only words tell: at much noise hardly anything of the error
-# of the noise is the picture's, and colors were not learned with less. Little noise counts less, as in min-SNR-5.
-WEIGHTS: Tensor = torch.clamp(5 / SNR, max=1.0) * (1 + 1 / SNR).clamp(max=100.0)
+
+def weights_of(schedule: Schedule) -> Tensor:
+    """Return what an error of the prediction, the noise's or v's, counts at each timestep, (STEPS,).
+
+    Both amount to an error of v, so that noise does not hide what only words tell: at much noise hardly anything of the
+    error of the noise is the picture's. Little noise counts less, as in min-SNR-5 (arXiv 2303.09556).
+    """
+    snr = (schedule.alphas_cumprod / (1 - schedule.alphas_cumprod)).float()
+    little = torch.clamp(5 / snr, max=1.0)
+    return little * (1 + 1 / snr).clamp(max=100.0) if schedule.prediction_type == "epsilon" else little
 
 
 def draw_timesteps(count: int, generator: torch.Generator) -> Tensor:
     """(count,): most of them from above the middle, where pictures take shape and color, the rest from all of it."""
-    middle = torch.sigmoid(torch.randn(count, generator=generator) * 0.9 + 0.7) * STEPS
+    middle = torch.sigmoid(torch.randn(count, generator=generator) * 0.9 + 0.8) * STEPS
     anywhere = torch.rand(count, generator=generator) * STEPS
     chosen = torch.where(torch.rand(count, generator=generator) < 0.6, middle, anywhere)
     return chosen.long().clamp(0, STEPS - 1)
-
-
-def add_noise(latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
-    """Noisy latents, (B, C, 16, 16) like both others; timesteps: (B,)."""
-    kept = ALPHAS[timesteps][:, None, None, None]
-    return kept.sqrt() * latents + (1 - kept).sqrt() * noise

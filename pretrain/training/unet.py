@@ -8,12 +8,13 @@ from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 from torch.nn import functional
 
+from core.diffusion.schedule import Schedule
 from pretrain.captions.tokenizer import open_tokenizer
 from pretrain.drawing.pen import PARTS
-from pretrain.training.latents import CAPTIONS, Latents, lessons, open_latents
+from pretrain.training.latents import RICH, Latents, lessons, open_latents
 from pretrain.training.models import TextEncoder, Unet, UNet2DConditionModel
 from pretrain.training.sampling import sample_sheet
-from pretrain.training.schedule import STEPS, WEIGHTS, add_noise, draw_timesteps
+from pretrain.training.schedule import STEPS, draw_timesteps, schedule_of, weights_of
 from pretrain.training.text import WIDTH, open_text, tokens
 from pretrain.training.trainer import Budget, Trainer
 from pretrain.worlds import CRITTERS, World, world_of
@@ -62,7 +63,7 @@ class Denoiser(nn.Module):
     def forward(self, noisy: Tensor, timesteps: Tensor, sequence: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """noisy: (B, C, 16, 16), sequence: (B, tokens, WIDTH).
 
-        Returns the noise, scores (B, parts, 16, 16), and what the judge may see (B, judged, 8, 8).
+        Returns the noise (or v), scores (B, parts, 16, 16), and what the judge may see (B, judged, 8, 8).
         """
         features: list[Tensor] = []
 
@@ -111,7 +112,8 @@ def train_unet(folder: Path, budget: Budget, rate: float, bfloat16: bool = False
     the weights in folder/unet, or with fresh ones if there are none.
     """
     data, held = lessons(folder), open_latents(folder, "development")
-    text = open_text(folder)
+    text, schedule = open_text(folder), schedule_of(world_of(folder))
+    weights = weights_of(schedule)
     empty = text(input_ids=tokens(open_tokenizer(folder), [""]))[0][0]
     torch.manual_seed(0)
     known = (folder / "unet").exists()
@@ -121,21 +123,21 @@ def train_unet(folder: Path, budget: Budget, rate: float, bfloat16: bool = False
 
     def loss_of(_step: int, generator: torch.Generator) -> Tensor:
         rows = _pairs(data, pairs, generator)
-        latents, ids, parts = data.batch(rows, torch.randint(CAPTIONS, (len(rows),), generator=generator).tolist())
+        latents, ids, parts = data.batch(rows, torch.randint(RICH + 1, (len(rows),), generator=generator).tolist())
         sequence = mix_tails(text(input_ids=ids)[0], empty, generator)
         timesteps = draw_timesteps(len(latents), generator)
         noise = torch.randn(latents.shape, generator=generator)
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-            predicted, seen, aligned = denoiser(add_noise(latents, noise, timesteps), timesteps, sequence)
-        error = (predicted.float() - noise).pow(2).flatten(1).mean(1)
-        loss = torch.mean(error * WEIGHTS[timesteps]) + PARTS_WEIGHT * _misplaced(seen.float(), parts)
+            predicted, seen, aligned = denoiser(schedule.add_noise(latents, noise, timesteps), timesteps, sequence)
+        error = (predicted.float() - schedule.target(latents, noise, timesteps)).pow(2).flatten(1).mean(1)
+        loss = torch.mean(error * weights[timesteps]) + PARTS_WEIGHT * _misplaced(seen.float(), parts)
         if aligned is not None:
             loss = loss + ALIGNED_WEIGHT * misaligned(aligned, data.judgement(rows))
         return loss
 
     def on_save() -> None:
         average = trainer.average
-        quarters = held_out_loss(average, text, held)
+        quarters = held_out_loss(average, text, held, schedule)
         shown = " ".join(f"{value:.4f}" for value in quarters)
         print(f"held-out loss {sum(quarters) / 4:.4f} by quarter of t [{shown}]", flush=True)
         average.unet.save_pretrained(folder / "unet")
@@ -151,15 +153,17 @@ def _pairs(data: Latents, count: int, generator: torch.Generator) -> list[int]:
 
 
 @torch.no_grad()
-def held_out_loss(denoiser: Denoiser, text: TextEncoder, held: Latents) -> list[float]:
-    """Return the plain noise-prediction error on held-out pictures, by quarter of t, little noise first."""
+def held_out_loss(denoiser: Denoiser, text: TextEncoder, held: Latents, schedule: Schedule) -> list[float]:
+    """Return the plain error of the noise or v on held-out pictures, by quarter of t, little noise first."""
     count = min(HELD_OUT, len(held))
     latents, ids, _ = held.batch(list(range(count)), [0] * count)
     timesteps = torch.arange(count) * STEPS // count
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(5))
     errors = []
     for rows in torch.split(torch.arange(count), 32):
-        noisy = add_noise(latents[rows], noise[rows], timesteps[rows])
+        noisy = schedule.add_noise(latents[rows], noise[rows], timesteps[rows])
         predicted = denoiser(noisy, timesteps[rows], text(input_ids=ids[rows])[0])[0]
-        errors.append((predicted - noise[rows]).pow(2).flatten(1).mean(1))
+        errors.append(
+            (predicted - schedule.target(latents[rows], noise[rows], timesteps[rows])).pow(2).flatten(1).mean(1)
+        )
     return [float(quarter.mean()) for quarter in torch.cat(errors).chunk(4)]

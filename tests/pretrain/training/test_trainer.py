@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pretrain.training.schedule import STEPS, add_noise, draw_timesteps
+from pretrain.training.schedule import STEPS, draw_timesteps, schedule_of, weights_of
 from pretrain.training.trainer import Budget, Trainer
 from pretrain.training.unet import TAIL, mix_tails
+from pretrain.worlds import CRITTERS, MENAGERIE
 
 
 def _run(checkpoint: Path, steps: int) -> Trainer[nn.Module]:
@@ -63,11 +64,18 @@ def test_mixing_tails_leaves_every_head_alone() -> None:
     assert partner.sum() > 8
 
 
-def test_noise_is_added_as_the_schedule_says() -> None:
-    latents, noise = torch.ones(2, 4, 16, 16), torch.zeros(2, 4, 16, 16)
-    noisy = add_noise(latents, noise, torch.tensor([0, STEPS - 1]))
-    assert noisy[0].mean() > 0.99
-    assert noisy[1].mean() < 0.1
+def test_the_menageries_noise_ends_without_a_trace_of_the_picture() -> None:
+    for world, left in ((CRITTERS, 0.068), (MENAGERIE, 0.0)):
+        last = schedule_of(world).add_noise(torch.ones(4, 16, 16), torch.zeros(4, 16, 16), STEPS - 1)
+        assert float(last.mean()) == pytest.approx(left, abs=1e-3)
+
+
+def test_an_error_of_the_noise_counts_what_it_does_to_v() -> None:
+    noise, v = (schedule_of(world) for world in (CRITTERS, MENAGERIE))
+    middle = 500  # where neither end is capped
+    assert float(weights_of(noise)[middle]) == pytest.approx(1 / float(noise.alphas_cumprod[middle]), rel=1e-4)
+    assert float(weights_of(v)[middle]) == 1
+    assert float(weights_of(v)[10]) < 0.1
 
 
 def test_timesteps_are_drawn_from_the_whole_schedule() -> None:
