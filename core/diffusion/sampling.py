@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +11,8 @@ from torch import Tensor
 
 from core.diffusion.schedule import Schedule
 from core.errors import InvalidInputError
+
+ALMOST_NOISE = 2.0**-24
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +45,15 @@ def guide(noise_pred_uncond: Tensor, noise_pred_cond: Tensor, guidance_scale: fl
 
 
 def ddim_timesteps(schedule: Schedule, num_inference_steps: int) -> tuple[int, ...]:
-    """Return the falling timesteps of DDIM with leading spacing, moved up by `steps_offset`."""
+    """Return the falling timesteps of DDIM: leading spacing, moved up by `steps_offset`.
+
+    Trailing spacing, from T-1 on, if the schedule ends in noise: sampling begins with noise alone, which such a model
+    knows at its last timestep only (Lin et al. 2023, section 3.3).
+    """
     _check_steps(schedule, num_inference_steps)
+    if schedule.ends_in_noise:
+        grid = np.arange(schedule.num_train_timesteps, 0, -schedule.num_train_timesteps / num_inference_steps)
+        return tuple(int(timestep) - 1 for timestep in grid.round())
     stride = schedule.num_train_timesteps // num_inference_steps
     return tuple(i * stride + schedule.steps_offset for i in reversed(range(num_inference_steps)))
 
@@ -93,7 +102,7 @@ def dpmpp_2m_step(
 
 @dataclass(frozen=True, eq=False)
 class Ddim:
-    """DDIM with eta 0, leading spacing."""
+    """DDIM with eta 0."""
 
     schedule: Schedule
     timesteps: tuple[int, ...]
@@ -135,7 +144,7 @@ def make_sampler(name: str, schedule: Schedule, num_inference_steps: int, streng
             stride = schedule.num_train_timesteps // max(num_inference_steps, 1)
             return Ddim(schedule, ddim_timesteps(schedule, num_inference_steps)[skipped:], stride)
         case "dpmpp_2m":
-            return Dpmpp2m(schedule, dpmpp_2m_timesteps(schedule, num_inference_steps)[skipped:])
+            return Dpmpp2m(_with_logarithms(schedule), dpmpp_2m_timesteps(schedule, num_inference_steps)[skipped:])
     raise InvalidInputError("sampler", f"sampler is {name!r}; it must be 'ddim' or 'dpmpp_2m'")
 
 
@@ -147,11 +156,20 @@ def diffusers_scheduler(name: str, schedule: Schedule) -> tuple[str, dict[str, A
     if name == "dpmpp_2m":
         return "DPMSolverMultistepScheduler", {"timestep_spacing": "linspace", "final_sigmas_type": "zero"}
     return "DDIMScheduler", {
-        "timestep_spacing": "leading",
+        "timestep_spacing": "trailing" if schedule.ends_in_noise else "leading",
         "steps_offset": schedule.steps_offset,
         "set_alpha_to_one": schedule.final_alpha_cumprod == 1.0,
         "clip_sample": False,
     }
+
+
+def _with_logarithms(schedule: Schedule) -> Schedule:
+    """Return a schedule whose last timestep is not quite noise alone, as in diffusers' solvers: its SNR has a log."""
+    if not schedule.ends_in_noise:
+        return schedule
+    alphas = schedule.alphas_cumprod.clone()
+    alphas[-1] = ALMOST_NOISE
+    return replace(schedule, alphas_cumprod=alphas)
 
 
 def _skipped(num_inference_steps: int, strength: float | None) -> int:

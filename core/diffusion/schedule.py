@@ -9,7 +9,6 @@ from typing import Any, Literal, TypeAlias, cast, get_args
 import torch
 from torch import Tensor
 
-ZERO_SNR = 2.0**-24
 PredictionType: TypeAlias = Literal["epsilon", "v_prediction"]
 
 
@@ -54,6 +53,11 @@ class Schedule:
     def num_train_timesteps(self) -> int:
         """T, the number of timesteps; they count from 0 to T-1."""
         return self.alphas_cumprod.shape[0]
+
+    @property
+    def ends_in_noise(self) -> bool:
+        """Whether the last timestep is noise without a trace of the picture (zero terminal SNR)."""
+        return float(self.alphas_cumprod[-1]) == 0
 
     def alpha_cumprod(self, timestep: int) -> float:
         """Return the schedule's value at one timestep; below 0 lies the clean end."""
@@ -111,17 +115,14 @@ def _betas(config: Mapping[str, Any]) -> Tensor:
 
 
 def _ending_in_noise(alphas_cumprod: Tensor) -> Tensor:
-    """Return a schedule (T,) stretched so that its last timestep is noise alone (Lin et al. 2023, algorithm 1).
-
-    As in diffusers' solvers that last one is not quite zero, since they take its logarithm.
-    """
+    """Return a schedule (T,) stretched so that its last timestep is noise alone (Lin et al. 2023, algorithm 1)."""
     roots = alphas_cumprod.float().sqrt()
     stretched = (roots - roots[-1]) * (roots[0] / (roots[0] - roots[-1]))
     # by way of the variances in float32, as diffusers does it
     squares = stretched.square()
     alphas = torch.cat([squares[:1], squares[1:] / squares[:-1]])
     rescaled = torch.cumprod(1.0 - (1.0 - alphas), dim=0).double()
-    rescaled[-1] = ZERO_SNR
+    rescaled[-1] = 0.0  # which it is but for rounding
     return rescaled
 
 

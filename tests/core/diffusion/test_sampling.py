@@ -50,6 +50,8 @@ def their_scheduler(name: str, prediction: str) -> Any:
     dpm_solver: Any = DPMSolverMultistepScheduler  # untyped
     if name == "ddim":
         extra = {"steps_offset": 1, "set_alpha_to_one": False, "clip_sample": False, "timestep_spacing": "leading"}
+        if prediction == "zero_snr":
+            extra["timestep_spacing"] = "trailing"
         return ddim(**CONFIG, **PREDICTIONS[prediction], **extra)
     extra = {"solver_order": 2, "solver_type": "midpoint", "final_sigmas_type": "zero", "timestep_spacing": "linspace"}
     return dpm_solver(**CONFIG, **PREDICTIONS[prediction], **extra)

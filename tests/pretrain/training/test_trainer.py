@@ -76,6 +76,7 @@ def test_an_error_of_the_noise_counts_what_it_does_to_v() -> None:
     assert float(weights_of(noise)[middle]) == pytest.approx(1 / float(noise.alphas_cumprod[middle]), rel=1e-4)
     assert float(weights_of(v)[middle]) == 1
     assert float(weights_of(v)[10]) < 0.1
+    assert float(weights_of(v)[-1]) == 1  # where its SNR is zero
 
 
 def test_timesteps_are_drawn_from_the_whole_schedule() -> None:
