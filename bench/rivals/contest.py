@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,7 @@ def asks_of(trial: Trial, plan: Plan) -> dict[int, list[Ask]]:
 
 def _row(trial: Trial, stage: Stage, entry: Entry, plan: Plan, asks: dict[int, list[Ask]]) -> Row:
     marks = {}
+    trial = replace(trial, cases=[case for case in trial.cases if case.number < entry.individuals])
     for case, pictures in drawn(trial, stage, entry, asks):
         asked = [target for target, _ in plan.asked(case)]
         marks[case.number] = [trial.scorer.marks(case, t, p) for t, p in zip(asked, pictures, strict=True)]
@@ -163,7 +164,7 @@ def numbers_of(stage: Stage) -> list[str]:
 
 
 def settings_of(method: Method) -> list[Any]:
-    """Return a method and its settings as JSON has them."""
+    """Return a method, its revision and its settings as JSON has them."""
     values = {field.name: getattr(method, field.name) for field in fields(method)}
     values |= {name: value.model_dump() for name, value in values.items() if isinstance(value, Recipe)}
-    return [type(method).__name__, values]
+    return [type(method).__name__, method.revision, values]

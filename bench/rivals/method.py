@@ -100,6 +100,7 @@ class Method(ABC):
     per_prompt: ClassVar[bool] = False  # it learns anew for each prompt
     worded: ClassVar[bool] = False  # it draws the worded prompts
     lengths: ClassVar[tuple[str, ...]] = ()  # the settings that say how many steps it learns
+    revision: ClassVar[int] = 1  # one more with each change of what it learns or draws: older pictures don't count
 
     @abstractmethod
     def learn(self, stage: Stage, shots: Shots, seed: int) -> Subject:

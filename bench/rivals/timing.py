@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
 from bench.cores import with_the_cores
@@ -91,6 +93,7 @@ class Timer:
         several = len(self._several[entry.pictures])
         of = ["timing", self._stage.studio.threads, several, self._repeats, entry.pictures]
         of += [*numbers_of(self._stage), settings_of(entry.method), entry.method.rests_on(self._stage)]
+        of += [*processor(), self._clock.__name__, self._stage.backbone.prior_sha256, self._stage.edit.model_dump()]
         return Timing(**self._keep.values(of, lambda: asdict(self._measure(entry))))
 
     def in_seconds_of(self, entry: Entry, other: Entry) -> Entry:
@@ -138,7 +141,7 @@ class Timer:
 
     def _drawing(self, method: Method, subject: Subject) -> tuple[float, float]:
         """Return the seconds of one picture alone, and of one of many; how long it learned makes no difference."""
-        key = json.dumps([type(method).__name__, method.edit(self._stage).model_dump(), list(subject.kept)])
+        key = json.dumps([*settings_of(method.shortened(1e-9)), list(subject.kept)])
         if key not in self._drawings:
             many = len(self._several[1]) if method.shares_calls else PICTURES
             stage, ask = self._stage, self._ask
@@ -159,6 +162,14 @@ class Timer:
         return statistics.median(times)
 
 
+def processor() -> list[str]:
+    """Return on what kind of processor seconds are counted here: those of another machine say nothing of this one."""
+    cpus = Path("/proc/cpuinfo")
+    lines = cpus.read_text(encoding="utf-8").splitlines() if cpus.exists() else []
+    names = {line.partition(":")[2].strip() for line in lines if line.startswith("model name")}
+    return [platform.machine(), *sorted(names or {platform.processor()})]
+
+
 def learn_with_the_cores(stage: Stage, method: Method, several: Sequence[Shots]) -> list[Subject]:
     """Learn subjects with all cores: rows on the engine's thread, weights on one that has them for as long."""
     seeds = list(range(len(several)))
@@ -169,8 +180,8 @@ def learn_with_the_cores(stage: Stage, method: Method, several: Sequence[Shots])
 
 def hours(entries: Sequence[Entry], timings: Sequence[Timing], individuals: int, asks: int, prompts: int) -> float:
     """Return about how long the contest takes on these cores; `asks` is the number of pictures of an individual."""
-    of_one = [
-        timing.together * (prompts if entry.method.per_prompt else 1) + asks * timing.picture_of_many
-        for entry, timing in zip(entries, timings, strict=True)
-    ]
-    return individuals * sum(of_one) / 3600
+    seconds = 0.0
+    for entry, timing in zip(entries, timings, strict=True):
+        of_one = timing.together * (prompts if entry.method.per_prompt else 1) + asks * timing.picture_of_many
+        seconds += min(individuals, entry.individuals) * of_one
+    return seconds / 3600

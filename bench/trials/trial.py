@@ -62,8 +62,9 @@ class Row:
         return shares(list(self.marks.values()))
 
     def minus(self, other: Row, question: str) -> Share:
-        """Return by how many points this way is better, paired over individuals, with a 95 % interval."""
-        pairs = [(self._mean(number, question), other._mean(number, question)) for number in self.marks]
+        """Return by how many points this way is better, paired over the individuals of both, with a 95 % interval."""
+        both = [number for number in self.marks if number in other.marks]
+        pairs = [(self._mean(number, question), other._mean(number, question)) for number in both]
         return Share.of([[mine - its] for mine, its in pairs if mine is not None and its is not None])
 
     def _mean(self, number: int, question: str) -> float | None:

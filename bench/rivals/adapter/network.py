@@ -43,8 +43,6 @@ class PictureAdapter(nn.Module):
         self.names = list(layers)
         self.keys = nn.ModuleList(nn.Linear(width, wide, bias=False) for wide in layers.values())
         self.values = nn.ModuleList(nn.Linear(width, wide, bias=False) for wide in layers.values())
-        for value in self.values.parameters():
-            nn.init.zeros_(value)  # it begins as the frozen model
 
     def forward(self, images: Tensor) -> Tensor:
         """images: (B, 3, H, W) in -1..1, of any size. Returns vectors (B, tokens, width)."""

@@ -23,7 +23,7 @@ from pretrain.worlds import World
 SCENES = 4  # of each individual
 TOKENS = 4  # as IP-Adapter's
 BATCH = 8
-DROPPED = 0.1  # of the rows are denoised without the picture; a tenth of the rest without the text, as IP-Adapter does
+DROPPED = 0.1  # of the rows are denoised without the text; without the picture a row goes as in the frozen model anyway
 RATE = 1e-3
 _FIRST = 60_000_000  # of the pretraining seeds, beyond those that the backbone and its tail prior were trained on
 
@@ -57,9 +57,10 @@ def draw_individuals(backbone: Backbone, world: World, count: int, folder: Path)
 
 
 def new_adapter(backbone: Backbone) -> PictureAdapter:
-    """Return an adapter that changes nothing yet; it sees with the encoder of the model's tail prior if there is one.
+    """Return a fresh adapter; it sees with the encoder of the model's tail prior if there is one.
 
-    That encoder was taught by the drawings' labels and stays as it is. Otherwise a fresh one learns along.
+    That encoder was taught by the drawings' labels and stays as it is. Otherwise a fresh one learns along. Keys and
+    values begin as copies of the text's, as IP-Adapter's do.
     """
     prior: TailPrior | None = backbone._prior
     size, widths, features = ENCODER
@@ -67,8 +68,12 @@ def new_adapter(backbone: Backbone) -> PictureAdapter:
     if prior is not None:
         config = {name: prior.config[name] for name in (*config, "looking") if name in prior.config}
     torch.manual_seed(0)
-    layers = cross_attentions(backbone._unet)
-    adapter = PictureAdapter(config, TOKENS, backbone.width, layers, backbone.sequence_length)
+    unet = backbone._unet
+    adapter = PictureAdapter(config, TOKENS, backbone.width, cross_attentions(unet), backbone.sequence_length)
+    for name, key, value in zip(adapter.names, adapter.keys, adapter.values, strict=True):
+        attention = unet.get_submodule(name.removesuffix(".processor"))
+        key.load_state_dict(attention.to_k.state_dict())
+        value.load_state_dict(attention.to_v.state_dict())
     if prior is not None:
         adapter.encoder.load_state_dict(prior.encoder.state_dict())
         adapter.encoder.requires_grad_(False)
@@ -119,13 +124,12 @@ def loss(
     picture = to_tensor(individuals.images[rows.numpy(), source.numpy()])
     chance = torch.rand(rows.shape, generator=generator)
     texts = [
-        "" if drop <= float(c) < 2 * drop else individuals.captions[int(i)][int(k)]
+        "" if float(c) < drop else individuals.captions[int(i)][int(k)]
         for i, k, c in zip(rows, target, chance, strict=True)
     ]
     timesteps = torch.randint(backbone.schedule.num_train_timesteps, rows.shape, generator=generator)
     noise = torch.randn(latents.shape, generator=generator)
-    kept = (chance >= drop).to(latents)[:, None, None]
-    sequence = torch.cat([torch.stack([individuals.sequences[text] for text in texts]), adapter(picture) * kept], 1)
+    sequence = torch.cat([torch.stack([individuals.sequences[text] for text in texts]), adapter(picture)], 1)
     noisy = backbone.schedule.add_noise(latents, noise, timesteps)
     with installed(backbone._unet, adapter, scale):
         output = backbone.predict(noisy, timesteps, Conditioning(sequence))

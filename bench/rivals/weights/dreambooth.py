@@ -22,7 +22,8 @@ class DreamBooth(Method):
     """All of the UNet is trained, on the pictures and beside them on the class' own, so that the class stays itself.
 
     The defaults are diffusers' example with prior preservation, its text encoder frozen. The class' pictures are
-    sampled from the prompts without the token and are none of a subject's seconds: a service would have them already.
+    sampled from the noun alone ("a dog"), once for all subjects of that noun, and are none of a subject's seconds: a
+    service would have them already. Without a token it is the noun itself that is learned.
     """
 
     steps: int = 800
@@ -60,11 +61,9 @@ class DreamBooth(Method):
         posteriors = posteriors_of(stage, shots)
         prompts = [with_token(prompt, shots.noun, self.token) for prompt in shots.prompts]
         texts = stage.backbone.encode_prompt(prompts)
-        plain = stage.backbone.encode_prompt(shots.prompts)
-        others: list[Tensor] = []
-        if self.prior_weight:
-            each = max(1, self.class_pictures // len(shots.sources))
-            others = [class_latents(stage, prompt, each) for prompt in shots.prompts]
+        of_class = class_prompt(shots.noun)
+        [plain] = stage.backbone.encode_prompt([of_class])
+        others = class_latents(stage, of_class, self.class_pictures) if self.prior_weight else None
         return Loss(self, stage, posteriors, texts, plain, others)
 
 
@@ -76,24 +75,28 @@ class Loss:
     stage: Stage
     posteriors: list[tuple[Tensor, Tensor]]
     texts: list[Conditioning]
-    class_texts: list[Conditioning]
-    class_latents: list[Tensor]  # by prompt, (N, C, h, w)
+    class_text: Conditioning
+    class_latents: Tensor | None  # (N, C, h, w)
 
     def __call__(self, rng: Generator) -> Tensor:
         """Draw a step's random numbers and return its loss."""
         low, high = self.method.timestep_low, self.method.timestep_high
         row = noised(self.stage.schedule, self.posteriors, rng, low, high)
-        if not self.class_latents:
+        if self.class_latents is None:
             return errors(self.stage, [row], [self.texts[row.index]])[0]
-        number = int(torch.randint(len(self.class_latents), (), generator=rng))
-        latents = self.class_latents[number]
-        other: Noised = noised(self.stage.schedule, [(x, torch.zeros_like(x)) for x in latents], rng, low, high)
-        both = errors(self.stage, [row, other], [self.texts[row.index], self.class_texts[number]])
+        certain = [(latents, torch.zeros_like(latents)) for latents in self.class_latents]
+        other: Noised = noised(self.stage.schedule, certain, rng, low, high)
+        both = errors(self.stage, [row, other], [self.texts[row.index], self.class_text])
         return both[0] + self.method.prior_weight * both[1]
 
 
+def class_prompt(noun: str) -> str:
+    """Return the prompt of a class, in which no pose and no place is said: "a dog"."""
+    return f"{'an' if noun[0].lower() in 'aeiou' else 'a'} {noun}"
+
+
 def class_latents(stage: Stage, prompt: str, count: int) -> Tensor:
-    """Return latents (N, C, h, w) of a class, sampled once from its prompt by the frozen model."""
+    """Return latents (N, C, h, w) of a class, sampled once for all its subjects by the frozen model."""
     key = f"{count} {prompt}"
     if key not in stage.shared:
         jobs = [_latents(stage, prompt, seed, stage.edit) for seed in range(count)]

@@ -1,4 +1,4 @@
-"""The zero-shot adapter: it begins as the frozen model, its training goes on where it stopped, it leaves no trace."""
+"""The zero-shot adapter: it begins with the text's keys and values, its training goes on, it leaves no trace."""
 
 from __future__ import annotations
 
@@ -107,6 +107,9 @@ def test_training_is_taken_up_where_it_stopped_and_moves_the_adapter_alone(tmp_p
 
     assert whole.read_bytes() == parts.read_bytes()
     assert torch.equal(backbone._unet.state_dict()["conv_in.weight"], before)
+    first = backbone._unet.get_submodule(fresh.names[0].removesuffix(".processor"))
+    assert torch.equal(fresh.keys[0].weight, first.to_k.weight)  # type: ignore[arg-type]
+    assert torch.equal(fresh.values[0].weight, first.to_v.weight)  # type: ignore[arg-type]
     trained = load_adapter(whole)
     assert any(bool(value.weight.any()) for value in trained.values)  # type: ignore[union-attr]
     seen = fresh.encoder.state_dict()

@@ -18,7 +18,7 @@ from bench.rivals.lines import METHODS, Entry, field_lines, read_entry
 from bench.rivals.plain import Plain
 from bench.rivals.table import Result, of_bytes, plot, results, show_results
 from bench.rivals.timing import Timing, hours
-from bench.rivals.tune import FULL, GRIDS, QUICK, best, tries
+from bench.rivals.tune import FULL, GRIDS, QUICK, best, guided, score, tries
 from bench.trials.cases import Case, cases
 from bench.trials.keep import Keep
 from bench.trials.scoring import Scorer
@@ -55,6 +55,7 @@ def test_a_line_names_a_method_with_changes_its_pictures_and_whose_seconds_it_ta
         "imagic pictures=4": "learns from 1 picture at most",
         "plain seconds=fast": "no steps that could be fewer",
         "inversion pictures=17": "pictures are 1 to 16",
+        "inversion individuals=0": "individuals are 1 or more",
     }.items():
         with pytest.raises(SystemExit, match=why):
             read_entry(line, RECIPES)
@@ -113,6 +114,17 @@ def test_what_was_drawn_is_taken_up_and_another_judge_can_mark_it(studio: Studio
     assert LEARNED[4:] == [0]  # another split's first individual is somebody else
 
 
+def test_a_line_may_be_of_some_individuals_only(studio: Studio) -> None:
+    plan = Plan(
+        1, 1, {"fast": FAST.model_copy(update={"edit": FAST.edit.model_copy(update={"num_inference_steps": 1})})}
+    )
+    entries = [read_entry(line, RECIPES) for line in ("plain", "words individuals=1")]
+    everybody, some = compete(trial_of(studio, cases("development", 2), "a", None), entries=entries, plan=plan)
+    assert (sorted(everybody.marks), sorted(some.marks)) == ([0, 1], [0])
+    lead = everybody.minus(some, "text")
+    assert lead.low == lead.mean == lead.high  # of the one that both have
+
+
 def test_pictures_are_named_by_the_numbers_and_the_device_that_they_were_made_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,8 +134,10 @@ def test_pictures_are_named_by_the_numbers_and_the_device_that_they_were_made_in
         with monkeypatch.context() as patched:
             patched.setattr(stage.backbone, name, other)
             names.append(Kept(tmp_path, stage, entry, ["test", 0, "dog"], ASKS).beside(".png"))
+    monkeypatch.setattr(Plain, "revision", 2)
+    names.append(Kept(tmp_path, stage, entry, ["test", 0, "dog"], ASKS).beside(".png"))
     assert names[0] == names[1]
-    assert len(set(names)) == 4
+    assert len(set(names)) == 5
 
 
 def test_an_interrupted_save_leaves_nothing_that_would_be_taken_up(
@@ -151,6 +165,8 @@ def test_hours_are_those_of_all_pictures_and_of_learning_anew_for_each_prompt() 
     assert hours(entries, [timing] * 2, individuals=36, asks=12, prompts=6) == pytest.approx(
         36 * ((10 + 12) + (60 + 12)) / 3600
     )
+    some = [replace(entry, individuals=6) for entry in entries]
+    assert hours(some, [timing] * 2, individuals=36, asks=12, prompts=6) == pytest.approx(6 * (22 + 72) / 3600)
     assert timing.per_minute == pytest.approx(60 / 14)
 
 
@@ -213,6 +229,20 @@ def test_the_best_is_good_in_identity_and_in_text() -> None:
     values = ((1.0, 0.0), (0.6, 0.6), (0.5, 0.1))
     rows = [Row(entry.line, None, {0: [_marks(*value)]}) for entry, value in zip(entries, values, strict=True)]
     assert best(results(entries, [timing] * 3, rows)) == {"lora": {"full": "lora rank=2", "quick": "lora rank=3"}}
+
+
+def test_the_best_are_tried_with_other_guidance_if_they_have_not_said_theirs() -> None:
+    chosen = {"lora": {"full": "lora rank=2", "quick": "lora"}, "words": {"full": "words guidance_scale=3"}}
+    assert guided(chosen) == [
+        "lora rank=2 guidance_scale=1.5", "lora rank=2 guidance_scale=5",
+        "lora guidance_scale=1.5 seconds=fast", "lora guidance_scale=5 seconds=fast",
+    ]  # fmt: skip
+
+
+def test_look_alikes_count_in_a_world_that_has_them() -> None:
+    timing = Timing(1.5, 0.1, 1, 0.5, 0.25, 30, 2560)
+    row = Row("lora", None, {0: [{"identity": 1.0, "alike": 0.5, "text": 1.0}]})
+    assert score(results([read_entry("lora", RECIPES)], [timing], [row])[0]) == pytest.approx(75)
 
 
 def test_tuned_lines_join_the_field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,6 +114,12 @@ def test_learning_lowers_its_own_loss(
     assert losses[1] < losses[0] - 1e-3
 
 
+def test_subjects_of_one_noun_share_their_class_pictures(stage: Stage) -> None:
+    for seed in (1, 2):
+        DreamBooth(steps=1, class_pictures=2).learn(stage, shots(stage, 2, seed=seed), 0)
+    assert [key for key in stage.shared if key.startswith("2 ")] == ["2 a dog"]
+
+
 def test_a_words_gradient_is_the_loss_own(stage: Stage) -> None:
     """The gradient that the engine gives for the sequence, pulled back, is that of autograd through all of it."""
     subject = TextualInversion(steps=1, learning_rate=1e-3).learn(stage, shots(stage), 1)

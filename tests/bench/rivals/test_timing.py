@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.rivals import timing
 from bench.rivals.lines import Entry
 from bench.rivals.method import Ask, Shots, Stage, Subject
+from bench.rivals.plain import Sdedit
 from bench.rivals.timing import LONGEST, Timer, Timing
 from bench.trials.keep import Keep
 from tests.bench.rivals.support import CLOCK, Counted, open_stage, shots
@@ -86,3 +88,19 @@ def test_timings_are_named_by_the_numbers_that_they_were_made_in(timer: Timer, m
     monkeypatch.setattr(timer._stage.backbone, "dtype", "another")
     timer.timing(Entry("counted", Counted()))
     assert CLOCK[0] > spent
+
+
+def test_another_machine_is_timed_anew(timer: Timer, monkeypatch: pytest.MonkeyPatch) -> None:
+    timer.timing(Entry("counted", Counted()))
+    spent = CLOCK[0]
+    monkeypatch.setattr(timing, "processor", lambda: ["another"])
+    timer.timing(Entry("counted", Counted()))
+    assert CLOCK[0] > spent
+
+
+def test_a_picture_is_timed_for_each_setting_that_draws_otherwise(timer: Timer) -> None:
+    for strength in (0.5, 0.9):
+        timer.timing(Entry("sdedit", Sdedit(strength=strength)))
+    for steps in (3, 4):
+        timer.timing(Entry("counted", Counted(steps=steps)))
+    assert len(timer._drawings) == 3
