@@ -20,7 +20,7 @@ from pretrain.menagerie import judge as menagerie
 from pretrain.training.latents import encode
 from pretrain.training.models import TextEncoder, Unet, UNet2DConditionModel
 from pretrain.training.parallel import spread
-from pretrain.training.schedule import schedule_of, weights_of
+from pretrain.training.schedule import STEPS, schedule_of, weights_of
 from pretrain.training.text import WIDTH, open_text, tokens
 from pretrain.training.trainer import Budget, Trainer
 from pretrain.training.vae import open_vae
@@ -31,7 +31,7 @@ BATCH = 16
 TAIL = 5
 HELD_OUT = 64  # individuals behind those that are trained on
 RATE = 1e-3
-TIMESTEPS = (300, 900)  # where an individual's looks are decided
+TIMESTEPS = (300, 900)  # where an individual's looks are decided; to the end where noise hides colors only there
 _FIRST = 50_000_000  # the first individual's seed, beyond those that the backbone was trained on
 _CHUNK = 50
 _FILES = ("images", "latents", "tokens")
@@ -145,7 +145,8 @@ def loss(
     sequence = frozen.text(input_ids=ids)[0]
     if prior is not None:
         sequence = torch.cat([sequence[:, :-TAIL], sequence[:, -TAIL:] + prior(images)], 1)
-    timesteps = torch.randint(*TIMESTEPS, (len(latents),), generator=generator)
+    low, high = TIMESTEPS[0], STEPS if schedule.ends_in_noise else TIMESTEPS[1]
+    timesteps = torch.randint(low, high, (len(latents),), generator=generator)
     noise = torch.randn(latents.shape, generator=generator)
     noisy = schedule.add_noise(latents, noise, timesteps).contiguous(memory_format=torch.channels_last)
     target = schedule.target(latents, noise, timesteps)
