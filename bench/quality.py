@@ -1,7 +1,7 @@
 """How well tails carry the individual, and how well the edits follow their prompts, as a judge sees it.
 
 `python -m bench.quality` compares recipes with floors (no tail, another individual's tail), a baseline (the looks that
-the judge reads, put into the prompt) and a ceiling (the drawn truth through the VAE). A recipe may be named with
+judge A reads, put into the prompt) and a ceiling (the drawn truth through the VAE). A recipe may be named with
 changes, `--recipes "fast steps=100 tail_scale=1.2"`, which is how recipes are tuned. Development individuals and judge
 A are for tuning; `--split test --judge b` is for the last report only.
 """

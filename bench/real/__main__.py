@@ -9,6 +9,7 @@ up from `--keep`, where the pictures lie, too.
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,6 +139,8 @@ def main() -> None:
     entries = [read_entry(line, recipes) for line in options.methods]
     if late := [entry.line for entry in entries if entry.seconds]:
         raise SystemExit(f"{late}: seconds= needs the timings of bench.rivals; say how many steps")
+    if some := [entry.line for entry in entries if entry.individuals < math.inf]:
+        raise SystemExit(f"{some}: everybody learns all subjects here, without individuals=")
     subjects = read_subjects(options.subjects)
     backbone = load_backbone(str(options.model), name="real", device=options.device, dtype=options.dtype)
     stage = Stage(Studio(backbone, quiet=True, threads=options.threads), recipes["fast"].edit)

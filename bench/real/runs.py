@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import resource
 import time
@@ -18,7 +19,7 @@ from bench.real.subjects import Photographed
 from bench.rivals.contest import Kept
 from bench.rivals.lines import Entry
 from bench.rivals.method import Stage
-from bench.rivals.timing import learn_with_the_cores
+from bench.rivals.timing import learn_with_the_cores, processor
 from core.diffusion.checkpoints.headers import sha256_of
 
 T = TypeVar("T")
@@ -51,7 +52,8 @@ def make(stage: Stage, entry: Entry, subject: Photographed, seeds: int, folder: 
     asks = subject.asks(seeds)
     who = [subject.name, *(sha256_of(path) for path in subject.pictures[: entry.pictures])]
     kept = Kept(folder, stage, entry, [*who, subject.noun, *subject.prompts], asks)
-    costs = kept.beside(f".{stage.studio.threads}-threads.json")
+    machine = hashlib.sha256(json.dumps(processor()).encode()).hexdigest()
+    costs = kept.beside(f".{machine[:8]}-{stage.studio.threads}-threads.json")
     found = kept.load()
     if found is not None and costs.exists():
         return Made(found, Cost(**json.loads(costs.read_text())))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,6 @@ def asks_of(trial: Trial, plan: Plan) -> dict[int, list[Ask]]:
 
 def _row(trial: Trial, stage: Stage, entry: Entry, plan: Plan, asks: dict[int, list[Ask]]) -> Row:
     marks = {}
-    trial = replace(trial, cases=[case for case in trial.cases if case.number < entry.individuals])
     for case, pictures in drawn(trial, stage, entry, asks):
         asked = [target for target, _ in plan.asked(case)]
         marks[case.number] = [trial.scorer.marks(case, t, p) for t, p in zip(asked, pictures, strict=True)]
@@ -85,12 +84,11 @@ def _row(trial: Trial, stage: Stage, entry: Entry, plan: Plan, asks: dict[int, l
 def drawn(
     trial: Trial, stage: Stage, entry: Entry, asks: dict[int, list[Ask]]
 ) -> Iterator[tuple[Any, NDArray[np.uint8]]]:
-    """Yield each case with its pictures (N, H, W, 3): those that were kept, and those that are made now."""
-    kept = {
-        case.number: Kept(trial.keep.folder, stage, entry, _who(trial, case), asks[case.number]) for case in trial.cases
-    }
+    """Yield each of the entry's cases with its pictures (N, H, W, 3): what was kept, and what is made now."""
+    cases = [case for case in trial.cases if case.number < entry.individuals]
+    kept = {case.number: Kept(trial.keep.folder, stage, entry, _who(trial, case), asks[case.number]) for case in cases}
     missing = []
-    for case in trial.cases:
+    for case in cases:
         found = kept[case.number].load()
         if found is None:
             missing.append(case)

@@ -72,9 +72,15 @@ def new_parser(doc: str | None) -> ArgumentParser:
     return parser
 
 
+def model_of(options: Namespace) -> Path:
+    """Return the folder of the model that competes."""
+    found: Path = options.model or CRITTERS.with_name(options.world)
+    return found
+
+
 def open_contest(options: Namespace, lines: Sequence[str]) -> Contest:
     """Read the lines and time them; those of others' seconds are cut to as many steps as take so long."""
-    model = options.model or CRITTERS.with_name(options.world)
+    model = model_of(options)
     plan = Plan(options.prompts, options.sampling_seeds, recipes_for(model), options.adapter)
     setting = Setting(model, options.split, options.judge, options.individuals, 1, options.keep, options.world)
     entries = [read_entry(line, plan.recipes) for line in lines]

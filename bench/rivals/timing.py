@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+import torch
+
 from bench.cores import with_the_cores
 from bench.rivals.contest import numbers_of, settings_of
 from bench.rivals.lines import Entry
@@ -167,7 +169,8 @@ def processor() -> list[str]:
     cpus = Path("/proc/cpuinfo")
     lines = cpus.read_text(encoding="utf-8").splitlines() if cpus.exists() else []
     names = {line.partition(":")[2].strip() for line in lines if line.startswith("model name")}
-    return [platform.machine(), *sorted(names or {platform.processor()})]
+    gpus = {torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())}
+    return [platform.machine(), *sorted(names or {platform.processor()}), *sorted(gpus)]
 
 
 def learn_with_the_cores(stage: Stage, method: Method, several: Sequence[Shots]) -> list[Subject]:

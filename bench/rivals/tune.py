@@ -18,12 +18,13 @@ from bench.cores import leave_the_cores
 from bench.report import write
 from bench.rivals.contest import compete
 from bench.rivals.lines import TUNED
-from bench.rivals.options import new_parser, open_contest
+from bench.rivals.options import model_of, new_parser, open_contest
 from bench.rivals.table import Result, results, show_results
 from bench.trials.trial import over_processes
+from core.models.recipes import recipes_for
 
 FULL, QUICK = 8, 4  # tries
-GUIDANCES = (1.5, 5.0)  # beside the model's own
+GUIDANCES = (0.5, 5 / 3)  # times the model's own
 SCORED = ("identity", "alike", "text")
 
 
@@ -67,15 +68,15 @@ def tries(name: str) -> list[str]:
     return [f"{name} {changes}".strip() for changes in full] + [f"{name} {changes} seconds=fast" for changes in quick]
 
 
-def guided(chosen: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Return the best lines that were found, with less and with more guidance."""
+def guided(chosen: Mapping[str, Mapping[str, str]], own: float) -> list[str]:
+    """Return the best lines that were found, with less and with more guidance than the model's own."""
     found = []
     for settings in chosen.values():
         for length, line in settings.items():
             if "guidance_scale" in line:
                 continue
             end = " seconds=fast" if length == "quick" else ""
-            found += [f"{line} guidance_scale={guidance:g}{end}" for guidance in GUIDANCES]
+            found += [f"{line} guidance_scale={max(1.0, factor * own):.3g}{end}" for factor in GUIDANCES]
     return found
 
 
@@ -115,7 +116,8 @@ def main() -> None:
         raise SystemExit("settings are chosen on development individuals with judge A")
     leave_the_cores()
     found = _tried(options, [line for name in options.methods for line in tries(name)])
-    found += _tried(options, guided(best(found)))
+    if more := guided(best(found), recipes_for(model_of(options))["fast"].edit.guidance_scale):
+        found += _tried(options, more)
     chosen = best(found)
     print(dumps(chosen, indent=2))
     write(options.out, f"tuning-{options.world}-{'-'.join(options.methods)}", found)

@@ -157,7 +157,7 @@ class Trial:
             for index, case, target, seed in plan
         ]
         scale = None if tails.rows[0] is None else params.tail_scale
-        of = [params.model_dump(), tails.of]
+        of = [params.model_dump(), tails.of, *([[wish.prompt for wish in wishes]] if prompts else [])]
         return self._row(way, scale, of, lambda: self.studio.pictures(wishes, params))
 
     def truth(self) -> Row:

@@ -53,7 +53,7 @@ def ddim_timesteps(schedule: Schedule, num_inference_steps: int) -> tuple[int, .
     _check_steps(schedule, num_inference_steps)
     if schedule.ends_in_noise:
         grid = np.arange(schedule.num_train_timesteps, 0, -schedule.num_train_timesteps / num_inference_steps)
-        return tuple(int(timestep) - 1 for timestep in grid.round())
+        return tuple(int(timestep) - 1 for timestep in grid.round()[:num_inference_steps])  # rounding may add one
     stride = schedule.num_train_timesteps // num_inference_steps
     return tuple(i * stride + schedule.steps_offset for i in reversed(range(num_inference_steps)))
 

@@ -41,6 +41,8 @@ class Schedule:
         alphas_cumprod = torch.cumprod(1.0 - _betas(config), dim=0).double()
         if config.get("rescale_betas_zero_snr"):
             alphas_cumprod = _ending_in_noise(alphas_cumprod)
+        if alphas_cumprod[-1] <= 0 and prediction_type == "epsilon":
+            raise ValueError("scheduler_config.json: trained_betas end in noise alone, which can't be told by epsilon")
         one_at_end = bool(config.get("set_alpha_to_one", False))
         return cls(
             alphas_cumprod=alphas_cumprod,

@@ -8,7 +8,7 @@ import torch
 
 from pretrain.captions.tokenizer import open_tokenizer
 from pretrain.training.models import StableDiffusionPipeline, UNet2DConditionModel
-from pretrain.training.schedule import scheduler_of
+from pretrain.training.schedule import schedule_for, scheduler_of
 from pretrain.training.text import open_text
 from pretrain.training.vae import open_vae
 from pretrain.worlds import world_of
@@ -19,8 +19,10 @@ _PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 def export(folder: Path, target: Path) -> None:
     """Write what was trained in `folder` into `target` as a StableDiffusionPipeline in fp16 safetensors.
 
-    The judges and the prior go with it if there are any; other files in `target` (the model card) stay.
+    The judges and the prior go with it if there are any; other files in `target` (the model card) stay. ValueError for
+    a UNet that was trained with another noise schedule.
     """
+    schedule_for(folder)  # refuses weights that were trained with another
     target.mkdir(parents=True, exist_ok=True)
     pipeline = StableDiffusionPipeline(
         vae=open_vae(folder),

@@ -20,7 +20,7 @@ from pretrain.menagerie import judge as menagerie
 from pretrain.training.latents import encode
 from pretrain.training.models import TextEncoder, Unet, UNet2DConditionModel
 from pretrain.training.parallel import spread
-from pretrain.training.schedule import STEPS, schedule_of, weights_of
+from pretrain.training.schedule import STEPS, schedule_for, weights_of
 from pretrain.training.text import WIDTH, open_text, tokens
 from pretrain.training.trainer import Budget, Trainer
 from pretrain.training.vae import open_vae
@@ -111,7 +111,7 @@ def train_prior(folder: Path, budget: Budget, individuals: int, processes: int, 
     data = draw_individuals(folder, individuals + HELD_OUT, processes)
     unet: Unet = UNet2DConditionModel.from_pretrained(folder / "unet").float().eval().requires_grad_(False)
     unet = unet.to(memory_format=torch.channels_last)
-    frozen = Frozen(unet, open_text(folder), schedule_of(world_of(folder)))
+    frozen = Frozen(unet, open_text(folder), schedule_for(folder))
     trainer = Trainer(new_prior(folder), folder / "prior.pt", RATE)
 
     def loss_of(_step: int, generator: torch.Generator) -> Tensor:

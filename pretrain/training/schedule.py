@@ -1,11 +1,14 @@
 """Noise: how much at which timestep, what the UNet predicts, and what the loss weighs there."""
 
+import json
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
 from core.diffusion.schedule import Schedule
 from pretrain.training.models import DDIMScheduler, Scheduler
-from pretrain.worlds import World
+from pretrain.worlds import CRITTERS, World, world_of
 
 STEPS = 1000
 
@@ -28,6 +31,20 @@ def scheduler_of(world: World) -> Scheduler:
 def schedule_of(world: World) -> Schedule:
     """Return the noise schedule that a world's UNet is trained with, as the engine reads it."""
     return Schedule.from_config(scheduler_of(world).config)
+
+
+def schedule_for(folder: Path) -> Schedule:
+    """Return the noise schedule of a work folder's world; ValueError if the UNet there was trained with another.
+
+    A UNet without a scheduler beside it is of a time when all were trained with Stable Diffusion 1.x' own.
+    """
+    schedule, told = schedule_of(world_of(folder)), folder / "scheduler" / "scheduler_config.json"
+    if (folder / "unet").exists():
+        before = Schedule.from_config(json.loads(told.read_text())) if told.exists() else schedule_of(CRITTERS)
+        if before.prediction_type != schedule.prediction_type or before.ends_in_noise != schedule.ends_in_noise:
+            detail = f"predicts {before.prediction_type}, and this world's {schedule.prediction_type} at zero SNR"
+            raise ValueError(f"{folder / 'unet'} {detail}: remove it, unet.pt and scheduler to train a fresh one")
+    return schedule
 
 
 def weights_of(schedule: Schedule) -> Tensor:

@@ -14,7 +14,7 @@ from pretrain.drawing.pen import PARTS
 from pretrain.training.latents import RICH, Latents, lessons, open_latents
 from pretrain.training.models import TextEncoder, Unet, UNet2DConditionModel
 from pretrain.training.sampling import sample_sheet
-from pretrain.training.schedule import STEPS, draw_timesteps, schedule_of, weights_of
+from pretrain.training.schedule import STEPS, draw_timesteps, schedule_for, scheduler_of, weights_of
 from pretrain.training.text import WIDTH, open_text, tokens
 from pretrain.training.trainer import Budget, Trainer
 from pretrain.worlds import CRITTERS, World, world_of
@@ -112,7 +112,7 @@ def train_unet(folder: Path, budget: Budget, rate: float, bfloat16: bool = False
     the weights in folder/unet, or with fresh ones if there are none.
     """
     data, held = lessons(folder), open_latents(folder, "development")
-    text, schedule = open_text(folder), schedule_of(world_of(folder))
+    text, schedule = open_text(folder), schedule_for(folder)
     weights = weights_of(schedule)
     empty = text(input_ids=tokens(open_tokenizer(folder), [""]))[0][0]
     torch.manual_seed(0)
@@ -141,6 +141,7 @@ def train_unet(folder: Path, budget: Budget, rate: float, bfloat16: bool = False
         shown = " ".join(f"{value:.4f}" for value in quarters)
         print(f"held-out loss {sum(quarters) / 4:.4f} by quarter of t [{shown}]", flush=True)
         average.unet.save_pretrained(folder / "unet")
+        scheduler_of(world_of(folder)).save_pretrained(folder / "scheduler")  # what the weights were trained with
         sample_sheet(folder, average.unet).save(folder / f"samples-{trainer.step:06d}.png")
 
     trainer.train(loss_of, budget, on_save, save_minutes=7)

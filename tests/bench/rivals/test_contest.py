@@ -233,7 +233,7 @@ def test_the_best_is_good_in_identity_and_in_text() -> None:
 
 def test_the_best_are_tried_with_other_guidance_if_they_have_not_said_theirs() -> None:
     chosen = {"lora": {"full": "lora rank=2", "quick": "lora"}, "words": {"full": "words guidance_scale=3"}}
-    assert guided(chosen) == [
+    assert guided(chosen, 3) == [
         "lora rank=2 guidance_scale=1.5", "lora rank=2 guidance_scale=5",
         "lora guidance_scale=1.5 seconds=fast", "lora guidance_scale=5 seconds=fast",
     ]  # fmt: skip

@@ -77,14 +77,19 @@ def test_a_whole_trajectory_is_that_of_diffusers(name: str, prediction: str, ste
 
 @pytest.mark.parametrize("spacing", ["leading", "trailing"])
 @pytest.mark.parametrize("name", ["ddim", "dpmpp_2m"])
-def test_a_tail_file_names_the_scheduler_of_diffusers_that_samples_as_ours(name: str, spacing: str) -> None:
-    class_name, config = diffusers_scheduler(name, our_schedule())
-    models_own = CONFIG | {"timestep_spacing": spacing, "clip_sample": True, "steps_offset": 0}
+@pytest.mark.parametrize("prediction", PREDICTIONS)
+def test_a_tail_file_names_the_scheduler_of_diffusers_that_samples_as_ours(
+    name: str, spacing: str, prediction: str
+) -> None:
+    schedule = our_schedule(prediction)
+    class_name, config = diffusers_scheduler(name, schedule)
+    models_own = CONFIG | PREDICTIONS[prediction] | {"timestep_spacing": spacing, "clip_sample": True}
+    models_own |= {"steps_offset": 0}
 
     theirs = getattr(diffusers, class_name).from_config(models_own, **config)
 
     theirs.set_timesteps(12)
-    sampler = make_sampler(name, our_schedule(), 12)
+    sampler = make_sampler(name, schedule, 12)
     assert list(sampler.timesteps) == theirs.timesteps.tolist()
     latents = start()
     for timestep in sampler.timesteps:
@@ -92,14 +97,25 @@ def test_a_tail_file_names_the_scheduler_of_diffusers_that_samples_as_ours(name:
     torch.testing.assert_close(trajectory(sampler, start())[-1], latents, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("steps", range(1, 201))
+@pytest.mark.parametrize("prediction", PREDICTIONS)
 @pytest.mark.parametrize("name", ["ddim", "dpmpp_2m"])
-def test_a_strength_starts_late_as_image_to_image_of_diffusers_does(name: str) -> None:
-    theirs = their_scheduler(name, "epsilon")
+def test_there_are_as_many_timesteps_as_steps_and_all_are_the_schedules(name: str, prediction: str, steps: int) -> None:
+    timesteps = make_sampler(name, our_schedule(prediction), steps).timesteps
+    assert len(timesteps) == steps
+    assert list(timesteps) == sorted(set(timesteps), reverse=True)
+    assert 0 <= timesteps[-1] <= timesteps[0] < 1000
+
+
+@pytest.mark.parametrize("prediction", PREDICTIONS)
+@pytest.mark.parametrize("name", ["ddim", "dpmpp_2m"])
+def test_a_strength_starts_late_as_image_to_image_of_diffusers_does(name: str, prediction: str) -> None:
+    theirs = their_scheduler(name, prediction)
     theirs.set_timesteps(20)
     begin = 20 - int(20 * 0.6)
     if name == "dpmpp_2m":
         theirs.set_begin_index(begin)
-    sampler = make_sampler(name, our_schedule(), 20, strength=0.6)
+    sampler = make_sampler(name, our_schedule(prediction), 20, strength=0.6)
     assert list(sampler.timesteps) == theirs.timesteps[begin:].tolist()
     latents = start()
     for timestep in sampler.timesteps:

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pretrain.training.schedule import STEPS, draw_timesteps, schedule_of, weights_of
+from pretrain.training.schedule import STEPS, draw_timesteps, schedule_for, schedule_of, scheduler_of, weights_of
 from pretrain.training.trainer import Budget, Trainer
 from pretrain.training.unet import TAIL, mix_tails
-from pretrain.worlds import CRITTERS, MENAGERIE
+from pretrain.worlds import CRITTERS, MENAGERIE, choose_world
 
 
 def _run(checkpoint: Path, steps: int) -> Trainer[nn.Module]:
@@ -68,6 +68,16 @@ def test_the_menageries_noise_ends_without_a_trace_of_the_picture() -> None:
     for world, left in ((CRITTERS, 0.068), (MENAGERIE, 0.0)):
         last = schedule_of(world).add_noise(torch.ones(4, 16, 16), torch.zeros(4, 16, 16), STEPS - 1)
         assert float(last.mean()) == pytest.approx(left, abs=1e-3)
+
+
+def test_a_unet_is_not_taken_for_one_of_another_schedule(tmp_path: Path) -> None:
+    choose_world(tmp_path, "menagerie")
+    assert schedule_for(tmp_path).ends_in_noise  # nothing is trained yet
+    (tmp_path / "unet").mkdir()
+    with pytest.raises(ValueError, match=r"predicts epsilon, and this world's v_prediction at zero SNR: remove it"):
+        schedule_for(tmp_path)
+    scheduler_of(MENAGERIE).save_pretrained(tmp_path / "scheduler")
+    assert schedule_for(tmp_path).ends_in_noise
 
 
 def test_an_error_of_the_noise_counts_what_it_does_to_v() -> None:

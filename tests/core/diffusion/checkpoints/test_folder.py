@@ -106,6 +106,7 @@ def test_a_folder_without_a_unet_is_an_error_that_says_so(folder: Path) -> None:
         ("model_index.json", {"_class_name": "StableDiffusion3Pipeline"}, "StableDiffusion3Pipeline"),
         ("unet/config.json", {"in_channels": 9}, "inpainting"),
         ("scheduler/scheduler_config.json", {"rescale_betas_zero_snr": True}, "needs prediction_type"),
+        ("scheduler/scheduler_config.json", {"trained_betas": [0.1] * 9 + [1.0]}, "end in noise alone"),
     ],
 )
 def test_another_kind_of_model_is_an_error_that_says_which(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from bench.outside import ASKED, Subject, edits, labeled
+from bench.alike.outside import ASKED, Subject, edits, labeled
 from bench.trials.studio import CRITTERS, Studio
 from bench.trials.variants import read_variant
 from core.diffusion.backbone import load_backbone

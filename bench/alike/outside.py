@@ -1,4 +1,4 @@
-"""Edits of drawings by others that no training has seen, as a sheet to look at: `python -m bench.outside`.
+"""Edits of drawings by others that no training has seen, as a sheet to look at: `python -m bench.alike.outside`.
 
 Nobody knows the truth of these, so there is no judge: the sheet has what each tail was learned from and what was asked
 for above the pictures. The drawings are fetched with npm and apt-get, unless the folder has them.
