@@ -30,7 +30,7 @@ SCENES = 4  # of each individual
 BATCH = 16
 TAIL = 5
 HELD_OUT = 64  # individuals behind those that are trained on
-RATE = 1e-3
+RATES = {"critters": 1e-3, "menagerie": 1e-4}  # with 1e-3 the menagerie's is soon worse than no tail
 TIMESTEPS = (300, 900)  # where an individual's looks are decided; to the end where noise hides colors only there
 _FIRST = 50_000_000  # the first individual's seed, beyond those that the backbone was trained on
 _CHUNK = 50
@@ -112,7 +112,7 @@ def train_prior(folder: Path, budget: Budget, individuals: int, processes: int, 
     unet: Unet = UNet2DConditionModel.from_pretrained(folder / "unet").float().eval().requires_grad_(False)
     unet = unet.to(memory_format=torch.channels_last)
     frozen = Frozen(unet, open_text(folder), schedule_for(folder))
-    trainer = Trainer(new_prior(folder), folder / "prior.pt", RATE)
+    trainer = Trainer(new_prior(folder), folder / "prior.pt", RATES[world_of(folder).name])
 
     def loss_of(_step: int, generator: torch.Generator) -> Tensor:
         pairs = data.pairs(torch.randint(individuals, (BATCH,), generator=generator), generator)
