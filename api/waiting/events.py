@@ -15,6 +15,7 @@ from api.state import AppState
 from api.views.jobs import JobView, job_view
 from api.views.links import Links
 from api.waiting.bounded import AWAY
+from api.waiting.watcher import Watch
 from core.errors import TailorError
 from core.jobs.records import JobStatus
 from core.live.names import events_key
@@ -22,6 +23,7 @@ from core.live.names import events_key
 log = structlog.get_logger()
 HEARTBEAT_S = 15.0
 REREAD_S = 5.0  # storage is asked so often in any case, as a notice may get lost
+LATE_S = 1.0  # a stream is told an end after it is written; only so long is waited for that
 BATCH = 200
 END_ID = "end"  # the id of an end that the stream does not hold
 _STREAM_ID = re.compile(r"\d{1,19}-\d{1,19}")
@@ -82,7 +84,7 @@ class EventFeed:
                     return
                 if await watch.changed(REREAD_S):
                     continue
-                async for data in self._meanwhile(after):
+                async for data in self._meanwhile(after, watch):
                     yield data
                 if self._ended():
                     return
@@ -133,13 +135,15 @@ class EventFeed:
         event_id = END_ID if self._shown.status.ended else event_id
         return format_sse_event(id=event_id, event="snapshot", data_str=self._shown.model_dump_json())
 
-    async def _meanwhile(self, after: str | None) -> AsyncIterator[bytes]:
+    async def _meanwhile(self, after: str | None, watch: Watch) -> AsyncIterator[bytes]:
         """Yield what there is to say when no event came: a snapshot of what changed unseen, or a heartbeat."""
         try:
             view = await self._view()
         except TailorError:
             view = None  # storage is away too, or the job was deleted: the next connection will hear of it
         changed = view is not None and view.status.ended
+        if changed and (await self._read(after) or await watch.changed(LATE_S)):
+            return  # the stream has its end, or gets it a moment after storage: no event is to be overtaken
         away = view is not None and not self._state.watcher.connected and view.status != self._last_status()
         if changed or away:
             yield await self._snapshot(after)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
@@ -129,6 +130,36 @@ def test_an_end_that_redis_never_heard_of_ends_the_stream_too(
     monkeypatch.setattr(events, "REREAD_S", 0.1)
     seen = read(api, job_id)
     assert (seen[-1].type, seen[-1].data["status"]) == ("snapshot", "succeeded")
+
+
+def test_an_end_seen_in_storage_first_overtakes_no_event(
+    api: httpx.Client, worker: PretendingWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stream looked into storage while the job ended: it told a snapshot, and not the step before the end."""
+    monkeypatch.setattr(events, "REREAD_S", 0.01)
+    job_id, view = str(personalize(api).json()["id"]), events.EventFeed._view
+    looked: list[bool] = []
+
+    async def late(feed: events.EventFeed) -> Any:
+        if not looked:
+            looked.append(True)
+            await asyncio.to_thread(end)
+        return await view(feed)
+
+    def end() -> None:
+        attempt = worker.take(job_id)
+        worker.progress(attempt, 1, 2)
+        worker.succeed(attempt)
+
+    monkeypatch.setattr(events.EventFeed, "_view", late)
+    seen = read(api, job_id)
+    assert looked
+    assert [(e.type, e.data.get("status") or e.data.get("step")) for e in seen] == [
+        ("status", "queued"),
+        ("status", "running"),
+        ("progress", 1),
+        ("status", "succeeded"),
+    ]
 
 
 def test_a_silent_job_has_a_heartbeat(
