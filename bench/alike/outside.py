@@ -22,9 +22,8 @@ from bench.trials.variants import Variant, read_variant
 from core.diffusion.backbone import load_backbone
 from core.diffusion.learning.sources import Source
 from core.models.recipes import recipes_for
-from pretrain.captions.caption import PLACE_WORDS
 from pretrain.drawing.pictures import to_tensor
-from pretrain.menagerie.captions import POSE_WORDS
+from pretrain.menagerie.captions import plain_words
 from pretrain.menagerie.catalog import Drawing, fetch, file_of, held_out
 from pretrain.menagerie.outside import OutsideScene, describe_plainly, draw_outside
 from pretrain.menagerie.scenes import usual_setting
@@ -48,13 +47,7 @@ class Subject:
         place = PLACES[number % len(PLACES)]
         scene = OutsideScene(drawing, usual_setting(drawing.pose, place, side=drawing.side))
         picture = np.asarray(draw_outside(folder, scene))
-        return cls(drawing, picture, describe_plainly(scene), [_prompt(drawing.noun, *wish) for wish in ASKED])
-
-
-def _prompt(noun: str, pose: str, place: str) -> str:
-    words = POSE_WORDS[pose][0]
-    posed = f"{noun} {words}" if pose == "lying" else f"{words} {noun}"
-    return f"{'an' if posed[0] in 'aeiou' else 'a'} {posed} {PLACE_WORDS[place][0]}"
+        return cls(drawing, picture, describe_plainly(scene), [plain_words(drawing.noun, *wish) for wish in ASKED])
 
 
 def edits(studio: Studio, variant: Variant, subjects: Sequence[Subject]) -> list[NDArray[np.uint8]]:

@@ -8,6 +8,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -164,6 +165,7 @@ class Timer:
         return statistics.median(times)
 
 
+@cache
 def processor() -> list[str]:
     """Return on what kind of processor seconds are counted here: those of another machine say nothing of this one."""
     cpus = Path("/proc/cpuinfo")

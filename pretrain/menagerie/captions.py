@@ -74,8 +74,12 @@ def plain_caption(scene: Scene) -> str:
     """Return the shortest full description: "[a pencil sketch of] a standing dog [on the grass]"."""
     setting = scene.setting
     style = "" if setting.style == "photo" else STYLE_WORDS[setting.style][0]
-    noun = _posed(scene.who.species, POSE_WORDS[setting.pose][0])
-    return _sentence([style, _article(noun), PLACE_WORDS[setting.place][0]])
+    return _sentence([style, plain_words(scene.who.species, setting.pose, setting.place)])
+
+
+def plain_words(noun: str, pose: str, place: str) -> str:
+    """Return the plain description of anything that goes by a noun: "a standing dog [on the grass]"."""
+    return _sentence([_article(_posed(noun, POSE_WORDS[pose][0])), PLACE_WORDS[place][0]])
 
 
 def full_caption(scene: Scene, words: dict[str, str], numbers: dict[str, float]) -> str:

@@ -1,6 +1,5 @@
 """The exported model, opened to draw with."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from pretrain.training.models import (
     Vae,
 )
 from pretrain.training.sampling import GUIDANCE, decode, sample
+from pretrain.training.schedule import read_schedule
 from pretrain.training.text import tokens
 
 BATCH = 8
@@ -61,6 +61,4 @@ def open_pipeline(folder: Path) -> Pipeline:
     vae = AutoencoderKL.from_pretrained(folder / "vae").float()
     for part in (text, unet, vae):
         part.eval().requires_grad_(False)
-    scheduler = json.loads((folder / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
-    schedule = Schedule.from_config(scheduler)
-    return Pipeline(CLIPTokenizer.from_pretrained(folder / "tokenizer"), text, unet, vae, schedule)
+    return Pipeline(CLIPTokenizer.from_pretrained(folder / "tokenizer"), text, unet, vae, read_schedule(folder))

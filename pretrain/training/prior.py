@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +88,11 @@ class Frozen:
     text: TextEncoder
     schedule: Schedule
 
+    @cached_property
+    def weights(self) -> Tensor:
+        """What an error counts at each timestep."""
+        return weights_of(self.schedule)
+
 
 def new_prior(folder: Path) -> TailPrior:
     """Return a prior with the trained reader's encoder, which stays as it is, and a fresh head."""
@@ -151,4 +156,4 @@ def loss(
     noisy = schedule.add_noise(latents, noise, timesteps).contiguous(memory_format=torch.channels_last)
     target = schedule.target(latents, noise, timesteps)
     error = (frozen.unet(noisy, timesteps, sequence).sample.float() - target).pow(2).flatten(1).mean(1)
-    return torch.mean(error * weights_of(schedule)[timesteps])
+    return torch.mean(error * frozen.weights[timesteps])

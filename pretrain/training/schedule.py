@@ -38,13 +38,19 @@ def schedule_for(folder: Path) -> Schedule:
 
     A UNet without a scheduler beside it is of a time when all were trained with Stable Diffusion 1.x' own.
     """
-    schedule, told = schedule_of(world_of(folder)), folder / "scheduler" / "scheduler_config.json"
+    schedule = schedule_of(world_of(folder))
     if (folder / "unet").exists():
-        before = Schedule.from_config(json.loads(told.read_text())) if told.exists() else schedule_of(CRITTERS)
+        before = read_schedule(folder) if (folder / "scheduler").exists() else schedule_of(CRITTERS)
         if before.prediction_type != schedule.prediction_type or before.ends_in_noise != schedule.ends_in_noise:
             detail = f"predicts {before.prediction_type}, and this world's {schedule.prediction_type} at zero SNR"
             raise ValueError(f"{folder / 'unet'} {detail}: remove it, unet.pt and scheduler to train a fresh one")
     return schedule
+
+
+def read_schedule(folder: Path) -> Schedule:
+    """Return the noise schedule that is written in a folder of diffusers' layout."""
+    written = (folder / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8")
+    return Schedule.from_config(json.loads(written))
 
 
 def weights_of(schedule: Schedule) -> Tensor:

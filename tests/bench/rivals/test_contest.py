@@ -44,6 +44,12 @@ def trial_of(
     return Trial(studio, Scorer(new_judge(judge).eval()), found, 1, judge, Keep(folder), split=split)
 
 
+def quick_plan(prompts: int) -> Plan:
+    """Ask for so many prompts with one seed, in a single step of sampling."""
+    edit = FAST.edit.model_copy(update={"num_inference_steps": 1})
+    return Plan(prompts, 1, {"fast": FAST.model_copy(update={"edit": edit})})
+
+
 def test_a_line_names_a_method_with_changes_its_pictures_and_whose_seconds_it_takes() -> None:
     entry = read_entry("inversion steps=7 learning_rate=0.1 pictures=4 seconds=fast", RECIPES)
     assert entry.method == TextualInversion(steps=7, learning_rate=0.1)
@@ -87,9 +93,7 @@ def test_prompts_are_spread_over_the_styles() -> None:
 
 def test_what_was_drawn_is_taken_up_and_another_judge_can_mark_it(studio: Studio, tmp_path: Path) -> None:
     entries = [Entry("counted", Counted()), read_entry("words", RECIPES)]
-    plan = Plan(
-        2, 1, {"fast": FAST.model_copy(update={"edit": FAST.edit.model_copy(update={"num_inference_steps": 1})})}
-    )
+    plan = quick_plan(2)
     found = cases("development", 3)
     LEARNED.clear()
 
@@ -115,9 +119,7 @@ def test_what_was_drawn_is_taken_up_and_another_judge_can_mark_it(studio: Studio
 
 
 def test_a_line_may_be_of_some_individuals_only(studio: Studio) -> None:
-    plan = Plan(
-        1, 1, {"fast": FAST.model_copy(update={"edit": FAST.edit.model_copy(update={"num_inference_steps": 1})})}
-    )
+    plan = quick_plan(1)
     entries = [read_entry(line, RECIPES) for line in ("plain", "words individuals=1")]
     everybody, some = compete(trial_of(studio, cases("development", 2), "a", None), entries=entries, plan=plan)
     assert (sorted(everybody.marks), sorted(some.marks)) == ([0, 1], [0])
@@ -143,9 +145,7 @@ def test_pictures_are_named_by_the_numbers_and_the_device_that_they_were_made_in
 def test_an_interrupted_save_leaves_nothing_that_would_be_taken_up(
     studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = Plan(
-        1, 1, {"fast": FAST.model_copy(update={"edit": FAST.edit.model_copy(update={"num_inference_steps": 1})})}
-    )
+    plan = quick_plan(1)
     trial, entries = trial_of(studio, cases("development", 1), "a", tmp_path), [Entry("plain", Plain())]
 
     def die(*_: object) -> None:
