@@ -82,7 +82,7 @@ class EventFeed:
                         return
                 if self._state.watcher.stopping:  # whoever comes back goes on from its last event
                     return
-                if await watch.changed(REREAD_S):
+                if await watch.changed(REREAD_S) and self._state.watcher.connected:
                     continue
                 async for data in self._meanwhile(after, watch):
                     yield data
@@ -141,10 +141,10 @@ class EventFeed:
             view = await self._view()
         except TailorError:
             view = None  # storage is away too, or the job was deleted: the next connection will hear of it
-        changed = view is not None and view.status.ended
-        if changed and (await self._read(after) or await watch.changed(LATE_S)):
+        changed, connected = view is not None and view.status.ended, self._state.watcher.connected
+        if changed and connected and (await self._read(after) or await watch.changed(LATE_S)):
             return  # the stream has its end, or gets it a moment after storage: no event is to be overtaken
-        away = view is not None and not self._state.watcher.connected and view.status != self._last_status()
+        away = view is not None and not connected and view.status != self._last_status()
         if changed or away:
             yield await self._snapshot(after)
         elif time.monotonic() - self._sent_at >= HEARTBEAT_S - REREAD_S / 2:

@@ -91,8 +91,9 @@ class Watcher:
             except (RedisError, OSError) as error:
                 log.warning("watcher.redis_away", error=str(error))
             finally:
-                self.connected = False
-            self._wake_all()
+                was_connected, self.connected = self.connected, False
+            if was_connected:  # not at each try: who waits asks storage at its own pace until Redis is back
+                self._wake_all()
             await asyncio.sleep(RETRY_S)
 
     async def _read(self) -> None:

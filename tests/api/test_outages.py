@@ -87,7 +87,12 @@ def test_a_redis_that_hangs_holds_no_answer_up(place: Place) -> None:
         place.redis.process.send_signal(signal.SIGCONT)
 
 
-def test_an_end_during_an_outage_reaches_a_long_poll_and_a_stream(place: Place) -> None:
+@pytest.mark.parametrize("reread_s", [0.3, events.REREAD_S])  # shorter and longer than Redis is tried again
+def test_an_end_during_an_outage_reaches_a_long_poll_and_a_stream(
+    place: Place, monkeypatch: pytest.MonkeyPatch, reread_s: float
+) -> None:
+    monkeypatch.setattr(events, "REREAD_S", reread_s)
+    monkeypatch.setattr(longpoll, "REREAD_S", reread_s)
     job_id = personalize(place.api).json()["id"]
     attempt = place.worker.take(job_id)
     with ThreadPoolExecutor() as pool:
