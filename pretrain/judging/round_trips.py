@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pretrain.drawing.pictures import to_bytes, to_tensor
 from pretrain.training.vae import open_vae
 
-ROUND_TRIPS = 2000
+ROUND_TRIPS = 5000
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ import torch
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from pretrain.drawing.pictures import to_tensor
 from pretrain.judging.round_trips import round_trips
@@ -23,11 +24,12 @@ from pretrain.menagerie.scenes import Scene, random_setting, split_seed
 from pretrain.menagerie.truth import UNKNOWN, Truth, joined, truth_of
 from pretrain.training.parallel import shares, spread
 
-GROUPS, ALIKE, SCENES = 10_000, 3, 2  # look-alikes that are drawn: groups, individuals in each, scenes of each
+GROUPS, ALIKE, SCENES = 14_000, 3, 2  # look-alikes that are drawn: groups, individuals in each, scenes of each
 IN_BATCH, DECODED = 8, 4  # a batch: groups, round trips of other groups' pictures
 DETAIL = 32  # the side of the maps of details that judges are taught
-_FIRST = 40_000_000  # the seeds of the groups: far behind those of the drawings
+_FIRST = 41_000_000  # the seeds of the groups: far behind those of the drawings
 _NOISE = 0.05
+_ZOOM, _SHIFT = 0.12, 0.12  # how much larger or smaller, how far (of half a picture) to a side a picture is moved
 
 
 def group_scenes(index: int) -> list[Scene]:
@@ -98,7 +100,8 @@ class Lessons:
     def batch(self, generator: torch.Generator, processes: int = 1) -> Lesson:
         """Return a batch, or one process' part of it.
 
-        Half of the pictures are mirrored, which is the same animal that faces the other side.
+        Half of the pictures are mirrored, which is the same animal that faces the other side, and half are moved: of
+        pictures that it had seen eight times a judge read the numbers with an error of .156, of others with .167.
         """
         each, count = ALIKE * SCENES, IN_BATCH // processes
         groups = _drawn(len(self.images), count, generator)
@@ -108,6 +111,8 @@ class Lessons:
         details = torch.from_numpy(self.details.reshape(-1, DETAIL, DETAIL)[rows].astype(np.int64))
         mirrored = torch.rand(len(images), generator=generator) < 0.5
         images[mirrored], details[mirrored] = images[mirrored].flip(-1), details[mirrored].flip(-1)
+        moved = torch.rand(len(images), generator=generator) < 0.5
+        images[moved], details[moved] = moved_alike(images[moved], details[moved], generator)
         strength = torch.rand(len(images), 1, 1, 1, generator=generator) * _NOISE
         images = images + strength * torch.randn(images.shape, generator=generator)
         return Lesson(images, _mirrored(self.truth.rows(rows), mirrored), details, count)
@@ -116,6 +121,19 @@ class Lessons:
 def _drawn(among: int, count: int, generator: torch.Generator) -> list[int]:
     found: list[int] = torch.randint(among, (count,), generator=generator).tolist()
     return found
+
+
+def moved_alike(images: Tensor, details: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return pictures (B, 3, h, w) and their details (B, DETAIL, DETAIL) shifted and zoomed, each in its own way."""
+    amount = 2 * torch.rand(len(images), 3, generator=generator) - 1
+    how = torch.zeros(len(images), 2, 3)
+    how[:, 0, 0] = how[:, 1, 1] = 1 + _ZOOM * amount[:, 0]
+    how[:, :, 2] = _SHIFT * amount[:, 1:]
+    result = []
+    for what, mode, beyond in ((images, "bilinear", "border"), (details[:, None].float(), "nearest", "zeros")):
+        grid = functional.affine_grid(how, list(what.shape), align_corners=False)
+        result.append(functional.grid_sample(what, grid, mode, beyond, align_corners=False))
+    return result[0], result[1][:, 0].round().long()
 
 
 def _mirrored(truth: Truth, which: Tensor) -> Truth:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from core.diffusion.prior import LookingEncoder
 from pretrain.drawing.pen import PARTS
@@ -28,6 +29,7 @@ from pretrain.menagerie.lessons import (
     Lessons,
     draw_groups,
     group_scenes,
+    moved_alike,
     open_lessons,
     sampled,
 )
@@ -89,7 +91,9 @@ def test_a_batch_shows_what_its_truth_says(lessons: Lessons) -> None:
         assert int(words[side]) == (1 - int(sides[index]) if turned else int(sides[index]))
 
 
-def test_a_batch_says_where_the_details_of_its_animals_are(lessons: Lessons) -> None:
+def test_a_batch_says_where_the_details_of_its_animals_are(lessons: Lessons, monkeypatch: pytest.MonkeyPatch) -> None:
+    for how_far in ("_ZOOM", "_SHIFT"):
+        monkeypatch.setattr(f"pretrain.menagerie.lessons.{how_far}", 0.0)
     lesson = lessons.batch(torch.Generator().manual_seed(1))
     assert lesson.details.shape == (len(lesson.images), DETAIL, DETAIL)
     scenes = [scene for index in range(2) for scene in group_scenes(index)]
@@ -188,3 +192,19 @@ def test_measures_are_shares_and_correlations() -> None:
     found = measure(new_judge("b").eval(), "development", 2, alike=3)
     assert set(found) == {"again", "again, photo", "words", "numbers"}
     assert all(-1 <= value <= 1 for value in found.values())
+
+
+def test_a_moved_picture_and_its_details_move_alike() -> None:
+    """A picture whose colors are its details stays one, but for the edges between them."""
+    scenes = [random_scene(seed) for seed in range(8)]
+    details = torch.from_numpy(np.stack([sampled(render_with_details(scene)[1]) for scene in scenes])).long()
+    images = details[:, None].float().repeat_interleave(4, 2).repeat_interleave(4, 3)
+    moved, told = moved_alike(images, details, torch.Generator().manual_seed(5))
+    assert (told != details).float().mean() > 0.05  # something did move
+    seen = moved[:, 0, 2::4, 2::4]
+    inside = functional.max_pool2d(told[:, None].float(), 3, 1, 1) == -functional.max_pool2d(
+        -told[:, None].float(), 3, 1, 1
+    )
+    same = (seen - told).abs() < 0.01
+    assert inside[:, 0].float().mean() > 0.5
+    assert same[inside[:, 0]].float().mean() > 0.97
