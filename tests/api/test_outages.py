@@ -59,7 +59,8 @@ def test_without_redis_jobs_are_accepted_and_are_queued_when_it_is_back(place: P
     waiting = edit(place.api, job["tail_id"])
     assert (waiting.status_code, waiting.json()["status"]) == (202, "waiting")
     place.redis.start()
-    place.until_in_line(job["id"])
+    for job_id in (job["id"], waiting.json()["id"]):
+        place.until_in_line(job_id)
     place.worker.succeed(place.worker.take(job["id"]))
     assert place.api.get(f"/jobs/{waiting.json()['id']}").json()["status"] == "queued"
 
