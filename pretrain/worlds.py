@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from pretrain.menagerie import captions as menagerie_captions
 from pretrain.menagerie import scenes as menagerie_scenes
 from pretrain.menagerie.drawing import render as menagerie_render
 from pretrain.menagerie.looks import LOOKS
-from pretrain.menagerie.outside import OUTSIDE, describe, describe_plainly, outside_scene
+from pretrain.menagerie.names import GROUPS
+from pretrain.menagerie.outside import OUTSIDE, describe, describe_plainly, looks_of, outside_scene
 
 Drawing = tuple[Image.Image, NDArray[np.uint8]]
 
@@ -40,6 +41,8 @@ class World:
     attributes: dict[str, tuple[str, ...]]  # what captions tell in words, and the values of each
     looks: tuple[str, ...]  # what captions tell as numbers
     max_tokens: int
+    looks_of: Callable[[Any], list[float] | None] | None = None  # all looks of a scene's animal, as names tell them
+    groups: Mapping[str, int] = field(default_factory=dict)  # how many of these numbers tell what
     zero_snr: bool = False  # noise ends without a trace of the picture, and the UNet predicts v
 
     def scene(self, split: str, index: int) -> Any:
@@ -65,7 +68,7 @@ CRITTERS = World(
 MENAGERIE = World(
     "menagerie", 128, 16, menagerie_scenes.scene_pair, menagerie_render.render_with_parts, describe, describe_plainly,
     menagerie_scenes.asked_scene, menagerie_scenes.scenes_of, menagerie_captions.ATTRIBUTES, LOOKS,
-    menagerie_captions.MAX_TOKENS, zero_snr=True,
+    menagerie_captions.MAX_TOKENS, looks_of, GROUPS, zero_snr=True,
 )  # fmt: skip
 WORLDS = {world.name: world for world in (CRITTERS, MENAGERIE)}
 _FILE = "world.txt"

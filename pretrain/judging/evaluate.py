@@ -19,17 +19,18 @@ from pretrain.drawing.pictures import Pictures, open_pictures, to_tensor
 from pretrain.drawing.scenes import PLACES, POSES, STYLES, split_seed
 from pretrain.drawing.sheet import sheet
 from pretrain.judging.judges import accuracy, open_judges
-from pretrain.menagerie.judge import open_judge
-from pretrain.menagerie.judging import measure
+from pretrain.menagerie.judge import Judge, open_judge
+from pretrain.menagerie.judging import compare, measure
 from pretrain.training.export import megabytes
 from pretrain.training.parallel import settle
 from pretrain.training.pipeline import Pipeline, open_pipeline
-from pretrain.training.unet import TAIL
+from pretrain.training.unet.names import NAMES_FILE, TAIL, open_names
 from pretrain.training.vae import psnr
 from pretrain.worlds import CRITTERS, World, world_of
 
 SHOWN = 48
 KINDS = ("plain", "foreign_tail")
+NAMED = "named"  # plain captions with the individuals' names behind them, where the UNet was taught names
 COLORS = ("coat", "second", "third", "iris", "sky", "wear_color")  # which a sketch does not show
 _FIRST = 1000  # the first ones' pictures were looked at while training
 
@@ -80,6 +81,14 @@ def foreign_tails(sequence: Tensor) -> Tensor:
     return torch.cat([sequence[:, :-TAIL], sequence.roll(len(sequence) // 2 + 1, 0)[:, -TAIL:]], 1)
 
 
+def names_of(model: Path, world: World, asked: list[Prompt]) -> Tensor:
+    """Return the names of those whom prompts ask for, (B, TAIL, width): zeros for whom nobody knows."""
+    told = [world.looks_of(prompt.scene) if world.looks_of else None for prompt in asked]
+    nothing = [0.0] * sum(world.groups.values())
+    found: Tensor = open_names(model / NAMES_FILE, world.groups)(torch.tensor([looks or nothing for looks in told]))
+    return found
+
+
 def seconds_per_edit(pipeline: Pipeline) -> float:
     """Return how long one picture of 25 steps with guidance takes with two threads, the best of three."""
     before = torch.get_num_threads()
@@ -96,12 +105,13 @@ def seconds_per_edit(pipeline: Pipeline) -> float:
 
 def draw_samples(model: Path, folder: Path, count: int, split: str, processes: int = 2) -> None:
     """Draw every prompt plainly and with a foreign tail, into folder/plain.npy and folder/foreign_tail.npy."""
-    jobs = [(model, folder, count, split, kind) for kind in KINDS]
+    kinds = (*KINDS, NAMED) if (model / NAMES_FILE).exists() else KINDS
+    jobs = [(model, folder, count, split, kind) for kind in kinds]
     if processes == 1:
         for job in jobs:
             _draw_kind(job)
         return
-    with multiprocessing.get_context("spawn").Pool(len(jobs)) as pool:
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
         pool.map(_draw_kind, jobs, chunksize=1)
 
 
@@ -109,8 +119,13 @@ def _draw_kind(job: tuple[Path, Path, int, str, str]) -> None:
     settle()
     model, folder, count, split, kind = job
     pipeline = open_pipeline(model)
-    asked = prompts(split, count, world_of(folder))
-    sequence = pipeline.encode([prompt.caption.text for prompt in asked])
+    world = world_of(folder)
+    asked = prompts(split, count, world)
+    if kind == NAMED:
+        sequence = pipeline.encode([world.plain_caption(prompt.scene) for prompt in asked])
+        sequence[:, -TAIL:] += names_of(model, world, asked)
+    else:
+        sequence = pipeline.encode([prompt.caption.text for prompt in asked])
     pictures = pipeline.draw(foreign_tails(sequence) if kind == "foreign_tail" else sequence)
     np.save(folder / f"{kind}.npy", pictures)
     sheet([Image.fromarray(picture) for picture in pictures[:96]], 12).save(folder / f"{kind}.png")
@@ -134,6 +149,14 @@ def evaluate(model: Path, folder: Path, count: int, split: str, processes: int =
     for kind in KINDS:
         pictures = np.load(folder / f"{kind}.npy")
         report[kind] = {name: readings(judge, pictures, asked) for name, judge in judges.items()}
+    if (folder / f"{NAMED}.npy").exists():
+        pictures = to_tensor(np.load(folder / f"{NAMED}.npy"))
+        scenes = [prompt.scene for prompt in asked]
+        report[NAMED] = {
+            name: {key: round(value, 4) for key, value in compare(judge, pictures, scenes).items()}
+            for name, judge in judges.items()
+            if isinstance(judge, Judge)
+        }
     (folder / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(report, indent=2), flush=True)
     return report

@@ -107,16 +107,29 @@ def measure(judge: Judge, split: str, count: int, alike: int = 16) -> dict[str, 
             vectors = judge.recognize(pictures_of(row))
             found_again.append(int((vectors[1:] @ vectors[0]).argmax()) == 0)
             scenes.append(row[0])
-    reading, truth = judge(pictures_of(scenes)), truth_of(scenes)
-    right = [
-        (reading.scores[name].argmax(1) == truth.words[:, column])[truth.words[:, column] != UNKNOWN].float().mean()
-        for column, name in enumerate(ATTRIBUTES)
-    ]
+    read = compare(judge, pictures_of(scenes), scenes)
+    numbers = read.pop("numbers")
+    found = {key: float(np.mean(values)) for key, values in again.items()}
+    return found | {"words": float(np.nanmean(list(read.values()))), "numbers": numbers}
+
+
+@torch.no_grad()
+def compare(judge: Judge, pictures: Tensor, scenes: list[Scene]) -> dict[str, float]:
+    """Return the share of pictures (B, 3, 128, 128) that show each word of their scenes, NaN if none can show it.
+
+    And as `numbers` the correlation of read and true looks, all taken together.
+    """
+    readings, truth = [judge(some) for some in torch.split(pictures, 50)], truth_of(scenes)
+    found = {}
+    for column, name in enumerate(ATTRIBUTES):
+        known = truth.words[:, column] != UNKNOWN
+        read = torch.cat([reading.scores[name] for reading in readings]).argmax(1)
+        found[name] = float((read == truth.words[:, column])[known].float().mean())
     columns = len(LOOKS)
     seen = truth.seen[:, :columns]
-    pair = torch.stack([reading.numbers[:, :columns][seen], truth.numbers[:, :columns][seen]])
-    found = {key: float(np.mean(values)) for key, values in again.items()}
-    return found | {"words": float(torch.stack(right).nanmean()), "numbers": float(torch.corrcoef(pair)[0, 1])}
+    numbers = torch.cat([reading.numbers for reading in readings])[:, :columns]
+    pair = torch.stack([numbers[seen], truth.numbers[:, :columns][seen]])
+    return found | {"numbers": float(torch.corrcoef(pair)[0, 1])}
 
 
 def correlations(judge: Judge, scenes: list[Scene]) -> dict[str, float]:

@@ -17,6 +17,7 @@ from pretrain.menagerie.drawing.curves import ellipse
 from pretrain.menagerie.drawing.pen import GRID, SIZE, SUPER, Ink, Pen, new_details
 from pretrain.menagerie.drawing.places import background
 from pretrain.menagerie.drawing.styles import apply_style
+from pretrain.menagerie.names import looks_as_numbers
 from pretrain.menagerie.scenes import Scene, Setting, random_setting
 
 _SEED = 876_543_210_000  # of no split
@@ -93,6 +94,11 @@ def describe(scene: Scene | OutsideScene, rng: random.Random) -> Caption:
 def describe_plainly(scene: Scene | OutsideScene) -> str:
     """Return the shortest full description of any scene of the menagerie."""
     return plain_caption(scene) if isinstance(scene, Scene) else _outside_caption(scene, random.Random(0))
+
+
+def looks_of(scene: Scene | OutsideScene) -> list[float] | None:
+    """Return all looks of a scene's animal, as names tell them; None for others' drawings, of which nobody knows."""
+    return looks_as_numbers(scene.who) if isinstance(scene, Scene) else None
 
 
 def _outside_caption(scene: OutsideScene, rng: random.Random) -> str:

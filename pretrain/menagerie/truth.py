@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from pretrain.menagerie.captions import ATTRIBUTES
-from pretrain.menagerie.colors import Rgb, named, oklab
+from pretrain.menagerie.colors import Rgb, named
 from pretrain.menagerie.individual import words_of
 from pretrain.menagerie.looks import LOOKS
+from pretrain.menagerie.names import color_as_numbers
 from pretrain.menagerie.scenes import Scene
 
 UNKNOWN = -100  # what cross entropy leaves out
@@ -74,6 +75,5 @@ def _numbers(scene: Scene) -> list[float | None]:
         if color is None or scene.setting.style in _GRAY:
             found += [None] * 3
         else:
-            light, red, yellow = oklab(color)
-            found += [3 * (light - 0.6), 6 * red, 6 * yellow]
+            found += color_as_numbers(color)
     return found

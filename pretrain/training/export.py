@@ -10,6 +10,7 @@ from pretrain.captions.tokenizer import open_tokenizer
 from pretrain.training.models import StableDiffusionPipeline, UNet2DConditionModel
 from pretrain.training.schedule import schedule_for, scheduler_of
 from pretrain.training.text import open_text
+from pretrain.training.unet.names import NAMES_FILE
 from pretrain.training.vae import open_vae
 from pretrain.worlds import world_of
 
@@ -41,8 +42,9 @@ def export(folder: Path, target: Path) -> None:
         shutil.copyfile(folder / "tokenizer" / name, target / "tokenizer" / name)
     if (folder / "judges").exists():
         shutil.copytree(folder / "judges", target / "judges", dirs_exist_ok=True)
-    if (folder / "prior.safetensors").exists():
-        shutil.copyfile(folder / "prior.safetensors", target / "prior.safetensors")
+    for name in ("prior.safetensors", NAMES_FILE):
+        if (folder / name).exists():
+            shutil.copyfile(folder / name, target / name)
     for path in target.rglob("*.safetensors"):
         path.chmod(0o644)
     for path in (target / "model_index.json", *target.glob("*/config.json")):
@@ -57,6 +59,8 @@ def reopen(source: Path, folder: Path) -> None:
     for part in (*_PARTS, "judges"):
         if (source / part).exists():
             shutil.copytree(source / part, folder / part)
+    if (source / NAMES_FILE).exists():
+        shutil.copyfile(source / NAMES_FILE, folder / NAMES_FILE)
 
 
 def _forget_paths(path: Path) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pretrain.captions.tokenizer import open_tokenizer
-from pretrain.drawing.pictures import open_pictures, to_tensor
+from pretrain.drawing.pictures import Pictures, open_pictures, to_tensor
 from pretrain.menagerie.outside import OUTSIDE, UNKNOWN_PART
 from pretrain.training.models import Vae
 from pretrain.training.parallel import shares, spread
@@ -34,6 +34,7 @@ class Latents:
     tokens: NDArray[np.int16]
     parts: NDArray[np.uint8]
     judged: NDArray[np.float16] | None = None  # a judge's features of the pictures, (N, C, 8, 8)
+    looks: NDArray[np.float32] | None = None  # all looks of the animals, (N, numbers); NaN where nobody knows them
 
     def __len__(self) -> int:
         return len(self.latents)
@@ -47,13 +48,19 @@ class Latents:
 
     def and_more(self, others: Latents) -> Latents:
         """Return these and others as one, the others behind."""
-        both = self.judged is not None and others.judged is not None
         return Latents(
             np.concatenate([self.latents, others.latents]),
             np.concatenate([self.tokens, others.tokens]),
             np.concatenate([self.parts, others.parts]),
-            np.concatenate([self.judged, others.judged]) if both else None,
+            None if self.judged is None or others.judged is None else np.concatenate([self.judged, others.judged]),
+            None if self.looks is None or others.looks is None else np.concatenate([self.looks, others.looks]),
         )
+
+    def told(self, rows: list[int]) -> Tensor:
+        """Return all looks of the animals in these pictures, (B, numbers); ValueError if their world tells none."""
+        if self.looks is None:
+            raise ValueError("the looks of these pictures' animals are not told")
+        return torch.from_numpy(self.looks[rows])
 
     def judgement(self, rows: list[int]) -> Tensor:
         """Return a judge's features of these pictures, (B, C, 8, 8); ValueError if none were written."""
@@ -130,7 +137,17 @@ def open_latents(folder: Path, split: str) -> Latents:
     latents, ids = (np.load(path) for path in _paths(folder, split))
     judged = _judged_path(folder, split)
     features = np.load(judged, mmap_mode="r") if judged.exists() else None
-    return Latents(latents, ids, np.array(open_pictures(folder, split).parts), features)
+    pictures = open_pictures(folder, split)
+    return Latents(latents, ids, np.array(pictures.parts[: len(latents)]), features, _looks(pictures, len(latents)))
+
+
+def _looks(pictures: Pictures, count: int) -> NDArray[np.float32] | None:
+    """Return all looks of the animals of the first pictures, (count, numbers), if their world tells them."""
+    looks_of = pictures.world.looks_of
+    if looks_of is None:
+        return None
+    unknown = [float("nan")] * sum(pictures.world.groups.values())
+    return np.array([looks_of(pictures.scene(index)) or unknown for index in range(count)], np.float32)
 
 
 def lessons(folder: Path) -> Latents:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.diffusion.prior import LookingEncoder, TailPrior, save_prior
+from core.diffusion.prior import LookingEncoder, TailPrior, load_prior, save_prior
 from core.diffusion.schedule import Schedule
 from pretrain.captions.tokenizer import open_tokenizer
 from pretrain.drawing.pictures import to_tensor
@@ -19,16 +19,17 @@ from pretrain.judging.judge import ENCODER, open_judge
 from pretrain.menagerie import judge as menagerie
 from pretrain.training.latents import encode
 from pretrain.training.models import TextEncoder, Unet, UNet2DConditionModel
+from pretrain.training.naming import teach_names
 from pretrain.training.parallel import spread
 from pretrain.training.schedule import STEPS, schedule_for, weights_of
 from pretrain.training.text import WIDTH, open_text, tokens
 from pretrain.training.trainer import Budget, Trainer
+from pretrain.training.unet.names import NAMES_FILE, TAIL, open_names
 from pretrain.training.vae import open_vae
 from pretrain.worlds import CRITTERS, world_of
 
 SCENES = 4  # of each individual
 BATCH = 16
-TAIL = 5
 HELD_OUT = 64  # individuals behind those that are trained on
 RATES = {"critters": 1e-3, "menagerie": 1e-4}  # with 1e-3 the menagerie's is soon worse than no tail
 TIMESTEPS = (300, 900)  # where an individual's looks are decided; to the end where noise hides colors only there
@@ -108,16 +109,40 @@ def new_prior(folder: Path) -> TailPrior:
     return prior
 
 
+def open_prior(folder: Path) -> TailPrior:
+    """Return the prior in `folder`, its head to be trained, or a fresh one."""
+    prior, path = new_prior(folder), folder / "prior.safetensors"
+    if path.exists():
+        known = load_prior(path)
+        prior.head.load_state_dict(known.head.state_dict())
+        prior.out.load_state_dict(known.out.state_dict())
+    return prior
+
+
+def _begin_with_names(folder: Path, data: Individuals, count: int) -> None:
+    """Write a prior that knows the names of the first `count` individuals, where the UNet was taught names."""
+    world = world_of(folder)
+    names = open_names(folder / NAMES_FILE, world.groups)
+    told = [world.looks_of(world.scenes_of(_FIRST + index, 1)[0]) for index in range(count)] if world.looks_of else []
+    prior = new_prior(folder)
+    unknown = teach_names(prior, names, data.images[:count], torch.tensor(told))
+    print(f"names: {100 * unknown:.1f} % of their variance is not known", flush=True)
+    save_prior(prior, folder / "prior.safetensors")
+
+
 def train_prior(folder: Path, budget: Budget, individuals: int, processes: int, bfloat16: bool = False) -> None:
     """Train (or take up) the prior of the backbone in `folder`; afterwards its average is folder/prior.safetensors.
 
     `bfloat16` runs the backbone in it, where that is faster.
     """
     data = draw_individuals(folder, individuals + HELD_OUT, processes)
+    if not (folder / "prior.pt").exists() and (folder / NAMES_FILE).exists():
+        _begin_with_names(folder, data, individuals)
     unet: Unet = UNet2DConditionModel.from_pretrained(folder / "unet").float().eval().requires_grad_(False)
     unet = unet.to(memory_format=torch.channels_last)
     frozen = Frozen(unet, open_text(folder), schedule_for(folder))
-    trainer = Trainer(new_prior(folder), folder / "prior.pt", RATES[world_of(folder).name])
+    prior = open_prior(folder)
+    trainer = Trainer(prior, folder / "prior.pt", RATES[world_of(folder).name])
 
     def loss_of(_step: int, generator: torch.Generator) -> Tensor:
         pairs = data.pairs(torch.randint(individuals, (BATCH,), generator=generator), generator)

@@ -54,8 +54,12 @@ class TailPrior(nn.Module):
         """images: (B, 3, H, W) in -1..1, of any size. Returns residuals (B, n, D)."""
         if images.shape[-1] != self.size:
             images = functional.interpolate(images, (self.size, self.size), mode="area")
-        tails: Tensor = _GAIN * self.out(self.head(self.encoder(images)))
-        return tails.view(len(images), self.positions, self.width)
+        return self.guess(self.encoder(images))
+
+    def guess(self, seen: Tensor) -> Tensor:
+        """Return the residuals (B, n, D) of what the encoder saw in pictures, (B, features)."""
+        tails: Tensor = _GAIN * self.out(self.head(seen))
+        return tails.view(len(seen), self.positions, self.width)
 
 
 def save_prior(prior: TailPrior, path: Path) -> None:

@@ -25,7 +25,7 @@ from pretrain.judging.round_trips import round_trips
 from pretrain.menagerie.judge import FEATURES, judge_b, open_judge
 from pretrain.training.export import megabytes
 from pretrain.training.latents import encode_pictures, judge_pictures, open_latents
-from pretrain.training.unet import misaligned
+from pretrain.training.unet import misaligned, open_names
 from pretrain.worlds import CRITTERS, MENAGERIE, choose_world, world_of
 
 
@@ -34,7 +34,7 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> Namespace:
     """A whole small run, a step or two each."""
     folder = tmp_path_factory.mktemp("run")
     found = Namespace(
-        work=folder / "work", out=folder / "model", steps=1, minutes=None, anneal=0.5, rate=1e-3, pictures=4,
+        work=folder / "work", out=folder / "model", steps=1, minutes=None, anneal=0.5, rate=1e-3, pictures=8,
         processes=1, threads=1, world="menagerie", bfloat16=True, judge="ab", split="development", count=3,
     )  # fmt: skip
     choose_world(found.work, "menagerie")
@@ -50,6 +50,7 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> Namespace:
         judge_pictures(found.work, "pretraining", judge_b().requires_grad_(False).features, FEATURES)
         patch.setattr("pretrain.training.prior.HELD_OUT", 2)
         patch.setattr("pretrain.training.prior._CHUNK", 2)
+        patch.setattr("pretrain.training.naming.STEPS", 3)
         for stage in (stages.unet, stages.reader, stages.prior):
             stage(found)
     stages.write(found)
@@ -81,6 +82,19 @@ def test_the_unet_is_aligned_with_what_a_judge_sees(options: Namespace) -> None:
     assert any(name.startswith("judged.") for name in names)
     with pytest.raises(ValueError, match="no judge"):
         open_latents(options.work, "development").judgement([0])
+
+
+def test_the_unet_learns_names_and_the_prior_begins_with_them(options: Namespace) -> None:
+    names = open_names(options.work / "names.safetensors", MENAGERIE.groups)
+    fresh = torch.load(options.work / "unet.pt", weights_only=True)["average"]["names.inner.0.weight"]
+    torch.testing.assert_close(names.inner[0].weight, fresh, atol=1e-3, rtol=1e-2)
+    assert (options.out / "names.safetensors").read_bytes() == (options.work / "names.safetensors").read_bytes()
+    data = open_latents(options.work, "pretraining")
+    told = data.told([0, 1])
+    assert torch.equal(told[0], told[1])  # a pair shares its looks
+    assert not data.told([2]).isnan().any()
+    begun = torch.load(options.work / "prior.pt", weights_only=True)["module"]
+    assert begun["out.weight"].abs().max() > 2e-3  # more than one step at the prior's rate makes
 
 
 def test_encoding_that_was_stopped_is_taken_up(options: Namespace, tmp_path: Path) -> None:
@@ -123,6 +137,7 @@ def test_the_evaluation_reports_every_bar(options: Namespace, monkeypatch: pytes
     assert {"psnr", "megabytes", "seconds_per_edit", "judges", "plain", "foreign_tail"} <= set(report)
     assert {"again", "again, photo", "words", "numbers"} == set(report["judges"]["b"])
     assert {"species", "pose", "place", "style"} <= set(report["plain"]["a"])
+    assert {"coat", "face", "wear", "numbers"} <= set(report["named"]["a"])
 
 
 def test_judges_also_see_what_the_vae_makes_of_drawings(options: Namespace) -> None:

@@ -1,0 +1,24 @@
+"""What stands behind a caption while the UNet learns: the tails of others, names, or no text at all."""
+
+import torch
+from torch import Tensor
+
+from pretrain.training.unet.names import TAIL
+
+
+def mix_tails(sequence: Tensor, empty: Tensor, generator: torch.Generator, names: Tensor | None = None) -> Tensor:
+    """sequence: (B, 32, WIDTH) of pairs that share their looks; empty: (32, WIDTH). Returns the same with other tails.
+
+    Half of the rows keep their own last five vectors; of the others most get their partner's (same looks, another
+    scene), some those of a stranger. So the head alone carries the scene, and a tail is a place to find looks in. A
+    tenth of the rows becomes the empty text, for guidance. `names` (B, TAIL, WIDTH) are added to the tails.
+    """
+    rows = len(sequence)
+    partner = torch.arange(rows) ^ 1
+    stranger = torch.randperm(rows, generator=generator)
+    draw = torch.rand(rows, generator=generator)
+    source = torch.where(draw < 0.5, torch.arange(rows), torch.where(draw < 0.82, partner, stranger))
+    tails = sequence[source, -TAIL:] if names is None else sequence[source, -TAIL:] + names
+    mixed = torch.cat([sequence[:, :-TAIL], tails], 1)
+    dropped = torch.rand(rows, generator=generator) < 0.1
+    return torch.where(dropped[:, None, None], empty, mixed)
