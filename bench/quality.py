@@ -1,7 +1,8 @@
 """How well tails carry the individual, and how well the edits follow their prompts, as a judge sees it.
 
 `python -m bench.quality` compares recipes with floors (no tail, another individual's tail), a baseline (the looks that
-judge A reads, put into the prompt) and a ceiling (the drawn truth through the VAE). A recipe may be named with
+judge A reads, put into the prompt) and ceilings (its own name, where the UNet was taught names; the drawn truth
+through the VAE). A recipe may be named with
 changes, `--recipes "fast steps=100 tail_scale=1.2"`, which is how recipes are tuned. Development individuals and judge
 A are for tuning; `--split test --judge b` is for the last report only.
 """
@@ -60,10 +61,12 @@ def compare(
 
 def _references(trial: Trial, variant: Variant) -> list[Row]:
     edit = variant.recipe.edit
-    elsewhere = trial.truth_elsewhere()
+    elsewhere, named = trial.truth_elsewhere(), trial.named()
+    added = edit.model_copy(update={"tail_mode": "residual", "tail_scale": 1.0})
     return [
         trial.run(NO_TAIL, edit, trial.no_tails()),
         trial.run("its looks in the prompt", edit, trial.no_tails(), trial.captions_read()),
+        *([trial.run("its own name", added, named)] if named else []),
         trial.truth(),
         *([elsewhere] if elsewhere else []),
     ]

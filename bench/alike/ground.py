@@ -9,6 +9,7 @@ from bench.alike import cases, scoring
 from bench.trials.ground import Ground
 from pretrain.menagerie.captions import full_caption, plain_caption
 from pretrain.menagerie.judge import Judge, open_judge
+from pretrain.menagerie.names import looks_as_numbers
 from pretrain.menagerie.truth import NUMBERS
 
 Read = tuple[dict[str, str], dict[str, float]]
@@ -32,5 +33,6 @@ MENAGERIE_GROUND = Ground(
     columns=(
         "identity", "alike", "precision", "text", *scoring.SCENE, "halfway", "leak pose", "leak place", "leak style",
     ),
+    looks=lambda case: looks_as_numbers(case.sources[0].who),
     elsewhere=lambda case, target: case.elsewhere(target),
 )  # fmt: skip

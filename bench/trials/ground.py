@@ -43,6 +43,7 @@ class Ground:
     full_caption: Callable[[Any, Any], str]  # a scene, what was read: the scene with these looks
     open_scorer: Callable[[str, Path], AnyScorer]
     columns: tuple[str, ...]  # of the table
+    looks: Callable[[Any], list[float]] | None = None  # a case: all looks of its individual, as names tell them
     elsewhere: Callable[[Any, int], Any] | None = None  # a case, a target's number: the individual in another scene
 
     def subject(self, case: Any, pictures: int = 1) -> list[Source]:

@@ -25,6 +25,9 @@ from core.diffusion.backbone import load_backbone
 from core.models.parameters import EditParams, PersonalizeParams
 from pretrain.drawing.pictures import to_bytes
 from pretrain.training.parallel import settle
+from pretrain.training.unet import Names, open_names
+from pretrain.training.unet.names import NAMES_FILE
+from pretrain.worlds import WORLDS
 
 GROUNDS = {"critters": CRITTERS_GROUND, "menagerie": MENAGERIE_GROUND}
 READER = "a"
@@ -94,6 +97,11 @@ class Setting:
         """Return where a judge lies."""
         return self.model / "judges" / f"judge_{name}.safetensors"
 
+    def names(self) -> Names | None:
+        """Return what the UNet was taught to call individuals by, if it was."""
+        path = self.model / NAMES_FILE
+        return open_names(path, WORLDS[self.world].groups) if path.exists() else None
+
     @property
     def ground(self) -> Ground:
         """The world that the model draws."""
@@ -116,6 +124,7 @@ class Trial:
     ground: Ground = CRITTERS_GROUND
     split: str = ""
     reader: Any = None
+    names: Names | None = None
 
     @classmethod
     def open(cls, setting: Setting, part: Sequence[Any], *, quiet: bool = False) -> Trial:
@@ -126,7 +135,10 @@ class Trial:
         keep = Keep(setting.keep, json.dumps(ground))
         studio = Studio(backbone, quiet=quiet)
         scorer, reader = scorers[setting.judge], scorers[READER].judge
-        return cls(studio, scorer, part, setting.seeds, setting.judge, keep, setting.ground, setting.split, reader)
+        names = setting.names()
+        return cls(
+            studio, scorer, part, setting.seeds, setting.judge, keep, setting.ground, setting.split, reader, names
+        )
 
     def learn(
         self, params: PersonalizeParams, seed: int, at: Sequence[int] = (), *, pictures: int = 1
@@ -143,6 +155,16 @@ class Trial:
     def no_tails(self) -> Tails:
         """Return what leaves every prompt as it is: plain Stable Diffusion."""
         return Tails("none", [None] * len(self.cases))
+
+    def named(self) -> Tails | None:
+        """Return each individual's own name in place of a tail, the most that one could say; None without names."""
+        if self.names is None or self.ground.looks is None:
+            return None
+        names = self.names(torch.tensor([self.ground.looks(case) for case in self.cases]))
+        prompts = [self.ground.caption(self.ground.scenes(case, 1)[0]) for case in self.cases]
+        own = [conditioning.tail(names.shape[1]) for conditioning in self.studio.backbone.encode_prompt(prompts)]
+        rows = [tail + name for tail, name in zip(own, names, strict=True)]
+        return Tails(["names", float(names.double().sum())], rows, [[prompt] for prompt in prompts])
 
     def run(self, way: str, params: EditParams, tails: Tails, prompts: Prompts = None) -> Row:
         """Make all edits and mark them."""

@@ -158,8 +158,8 @@ def test_the_quality_bench_runs_on_what_is_exported(options: Namespace, capsys: 
     work = partial(compare, variants=[variant], scales=[], training_seeds=1, references=True)
     rows = over_processes(Setting(options.out, "development", "b", 2, 1, None, "menagerie"), work, 1)
     ways = [row.way for row in rows]
-    assert ways[:4] == [
-        "no tail", "its looks in the prompt", "the truth through the VAE", "the truth in another scene",
+    assert ways[:5] == [
+        "no tail", "its looks in the prompt", "its own name", "the truth through the VAE", "the truth in another scene",
     ]  # fmt: skip
     assert {"identity", "alike", "precision", "text", "leak place"} <= set(rows[0].shares)
     show_slopes(rows)
