@@ -106,7 +106,8 @@ def judge_b() -> Judge:
     deep = nn.Sequential(
         nn.Conv2d(80, 160, 2, stride=2), *(Bottleneck(160, spread) for spread in (1, 2, 1, 2)), nn.GroupNorm(1, 160)
     )
-    return Judge(LookingEncoder(stem, deep, Bottleneck(80, 1), 80, 160))
+    refine = nn.Sequential(*(Bottleneck(80, 1) for _ in range(3)))
+    return Judge(LookingEncoder(stem, deep, refine, 80, 160))
 
 
 def reader() -> Judge:

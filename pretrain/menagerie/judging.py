@@ -26,7 +26,7 @@ MEASURED = 24  # individuals, at each save
 _SEEDS = {"a": 11, "b": 23, "reader": 37}
 _TEMPERATURE = 0.05
 # what each is worth; details and words are learned first, and numbers can't be read before it is known where to look
-_WORDS, _NUMBERS, _AGAIN, _DETAILS = 4.0, 6.0, 0.4, 3.0
+_WORDS, _NUMBERS, _AGAIN, _DETAILS = 4.0, 10.0, 0.4, 3.0
 
 
 def judge_loss(reading: Reading, lesson: Lesson) -> Tensor:

@@ -73,7 +73,7 @@ class Parts(nn.Module):
     and scores (B, parts, h, w). Taught the scores, which pictures that are drawn come with, a network learns to read
     what is small in a tenth of the pictures. Places and sizes are told in the subject's own terms, from its middle, in
     units of its spread, as if it faced right: a dense layer then need not learn each measure at each of them. Sizes
-    are logarithms, since looks are proportions.
+    are logarithms, since looks are proportions. All lie about 0, mostly between -2 and 2.
 
     Part 0 is all that is not the subject; `trunk` and `head` are the parts that tell which way it faces.
     """
@@ -114,9 +114,16 @@ class Parts(nn.Module):
         own = (spreads[..., :2] / size.square() + 1e-3).log()
         slant = spreads[..., 2:] / size.square() * facing
         share = (sums[..., :1] / (all_of_it[..., :1] + 1) + 1e-3).log()
-        each = torch.cat([off[..., :1] * facing, off[..., 1:], own, 4 * slant, share], 2)
+        each = torch.cat([off[..., :1] * facing, off[..., 1:], own, slant, share], 2)
         overall = torch.cat([middle, size.log(), facing, (all_of_it[..., :1] / likely.shape[2] + 1e-3).log()], 2)
+        usual = [each.new_tensor(numbers) for numbers in (_USUAL, _USUAL_OVERALL)]
+        each, overall = ((what - of[0]) / of[1] for what, of in zip((each, overall), usual, strict=True))
         return torch.cat([each.flatten(1), overall.flatten(1)], 1)
+
+
+# What measures are in the mean over drawn animals, and how far from it they lie: for each part, for the whole.
+_USUAL = ((0.0, 0.0, -1.1, -1.1, 0.0, -4.1), (0.25, 0.25, 0.65, 0.65, 0.07, 0.75))
+_USUAL_OVERALL = ((0.0, 0.15, -0.6, 0.0, -1.2), (0.1, 0.15, 0.06, 1.0, 0.2))
 
 
 _FEW = 0.1  # cells: what is hardly there at all is taken to be a point in the subject's middle
@@ -134,15 +141,38 @@ def _moments(sums: Tensor, all_of_it: Tensor) -> tuple[Tensor, Tensor]:
     return means, torch.cat([own, both], -1) / (mass + _FEW)
 
 
+class Proportions(nn.Module):
+    """What measures (B, measures) say where the rest of the picture is like this, (B, seen): (B, `WIDTH`).
+
+    How long a leg is for its looks depends on species and pose, so what else is seen weighs what is made of a measure.
+    """
+
+    WIDTH = 512
+
+    def __init__(self, measures: int, seen: int) -> None:
+        super().__init__()
+        self.of = nn.Sequential(nn.Linear(measures, self.WIDTH), nn.GELU())
+        self.gate = nn.Linear(seen, self.WIDTH)
+        nn.init.zeros_(self.gate.weight)
+        nn.init.ones_(self.gate.bias)
+
+    def forward(self, measures: Tensor, seen: Tensor) -> Tensor:
+        """See the class."""
+        found: Tensor = self.of(measures) * self.gate(seen)
+        return found
+
+
 class LookingEncoder(nn.Module):
     """Reads pictures (B, 3, size, size) into vectors (B, `FEATURES`): a body, what is seen at places, a dense end.
 
     `stem` makes (B, fine, 32, 32) of them, `deep` (B, channels, 16, 16) of that; `refine` is for both together, at
     32x32, where it tells the subject's parts from each other. It also looks at some places that it chooses. Beside
     them it has a coarse view of the whole, `SEEN` channels at 8x8, which is also what a UNet may be aligned with.
+    The first of a vector's numbers are about all of that, the others about the subject's proportions.
     """
 
-    FEATURES = 320
+    DENSE = 320
+    FEATURES = DENSE + Proportions.WIDTH
     SEEN = 32
     PARTS, OF_PART = 31, 12
     TRUNK, HEAD = slice(1, 10), slice(10, 20)
@@ -159,8 +189,9 @@ class LookingEncoder(nn.Module):
         self.norm = nn.LayerNorm(seen)
         self.dense = nn.Sequential(
             nn.Linear(seen + self.PARTS * Parts.MEASURES + Parts.OVERALL, 512), nn.GELU(),
-            nn.Linear(512, self.FEATURES), nn.GELU(),
+            nn.Linear(512, self.DENSE), nn.GELU(),
         )  # fmt: skip
+        self.proportions = Proportions(self.PARTS * Parts.MEASURES + Parts.OVERALL, self.DENSE)
 
     def forward(self, images: Tensor) -> Tensor:
         """See the class."""
@@ -176,7 +207,8 @@ class LookingEncoder(nn.Module):
             parts, measures, scores = self.parts(refined.to(own))
             seen = [self.looking(features.to(own)), parts, coarse.flatten(1)]
             told = self.norm(torch.cat([each.to(own) for each in seen], 1))
-            vectors: Tensor = self.dense(torch.cat([told, measures.to(own)], 1))
+            dense = self.dense(torch.cat([told, measures.to(own)], 1))
+            vectors = torch.cat([dense, self.proportions(measures.to(own), dense)], 1)
         return vectors, scores
 
     def seen(self, images: Tensor) -> Tensor:
@@ -207,7 +239,8 @@ def residual_encoder(widths: tuple[int, int]) -> LookingEncoder:
         nn.Conv2d(first, last, 3, stride=2, padding=1), *(Residual(last, nn.ReLU) for _ in range(3)),
         nn.GroupNorm(8, last), nn.ReLU(),
     )  # fmt: skip
-    return LookingEncoder(stem, deep, Residual(first, nn.ReLU), first, last)
+    refine = nn.Sequential(*(Residual(first, nn.ReLU) for _ in range(3)))
+    return LookingEncoder(stem, deep, refine, first, last)
 
 
 def encoder_of(size: int, widths: tuple[int, ...], features: int, looking: bool = False) -> nn.Module:
