@@ -24,6 +24,7 @@ from bench.trials.variants import Variant, read_variant
 from core.models.recipes import recipes_for
 
 NO_TAIL = "no tail"
+ITS_NAME = "its own name"
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def _references(trial: Trial, variant: Variant) -> list[Row]:
     return [
         trial.run(NO_TAIL, edit, trial.no_tails()),
         trial.run("its looks in the prompt", edit, trial.no_tails(), trial.captions_read()),
-        *([trial.run("its own name", added, named)] if named else []),
+        *([trial.run(ITS_NAME, added, named)] if named else []),
         trial.truth(),
         *([elsewhere] if elsewhere else []),
     ]
@@ -107,7 +108,7 @@ def plot(rows: Sequence[Row], variants: Sequence[Variant], path: Path) -> None:
         for row, point in zip(curve, points, strict=True):
             axis.annotate(f"{row.tail_scale:g}", point, fontsize=6)
     for row in rows:
-        if row.tail_scale is None or row.way.endswith("another's tail"):
+        if row.tail_scale is None or row.way.endswith((ITS_NAME, "another's tail")):
             axis.plot(row.shares["text"].mean, row.shares["identity"].mean, "x", label=row.way)
     axis.set(xlabel="pose, place and style right, %", ylabel="right individual of 16, %")
     axis.legend(fontsize=6)

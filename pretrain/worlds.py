@@ -43,6 +43,7 @@ class World:
     max_tokens: int
     looks_of: Callable[[Any], list[float] | None] | None = None  # all looks of a scene's animal, as names tell them
     groups: Mapping[str, int] = field(default_factory=dict)  # how many of these numbers tell what
+    subject: float = 1.0  # what an error of the UNet counts where the animal is, against 1 elsewhere
     zero_snr: bool = False  # noise ends without a trace of the picture, and the UNet predicts v
 
     def scene(self, split: str, index: int) -> Any:
@@ -68,7 +69,7 @@ CRITTERS = World(
 MENAGERIE = World(
     "menagerie", 128, 16, menagerie_scenes.scene_pair, menagerie_render.render_with_parts, describe, describe_plainly,
     menagerie_scenes.asked_scene, menagerie_scenes.scenes_of, menagerie_captions.ATTRIBUTES, LOOKS,
-    menagerie_captions.MAX_TOKENS, looks_of, GROUPS, zero_snr=True,
+    menagerie_captions.MAX_TOKENS, looks_of, GROUPS, subject=3.0, zero_snr=True,
 )  # fmt: skip
 WORLDS = {world.name: world for world in (CRITTERS, MENAGERIE)}
 _FILE = "world.txt"

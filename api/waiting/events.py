@@ -55,7 +55,7 @@ class EventFeed:
         self._state = state
         self._job_id = job_id
         self._links = links
-        self._shown: JobView | None = None
+        self._told: JobStatus | None = None  # the last status that was sent
         self._sent_at = time.monotonic()
 
     async def follow(self, last_id: str | None) -> AsyncIterator[bytes]:
@@ -90,7 +90,7 @@ class EventFeed:
                     return
 
     def _ended(self) -> bool:
-        return self._shown is not None and self._shown.status.ended
+        return self._told is not None and self._told.ended
 
     async def _lost_since(self, after: str | None) -> str | None:
         """Return None if the stream holds all that came after `after`; else its newest id, or "" without a stream."""
@@ -126,14 +126,16 @@ class EventFeed:
 
     def _event(self, entry: Entry) -> bytes:
         self._sent_at = time.monotonic()
+        if entry[1]["type"] == "status":
+            self._told = JobStatus(json.loads(entry[1]["data"])["status"])
         return format_sse_event(id=entry[0], event=entry[1]["type"], data_str=entry[1]["data"])
 
     async def _snapshot(self, event_id: str | None) -> bytes:
         """Return the job as it is now; the id is the newest event that it covers: a client resumes behind it."""
-        self._shown = await self._view()
-        self._sent_at = time.monotonic()
-        event_id = END_ID if self._shown.status.ended else event_id
-        return format_sse_event(id=event_id, event="snapshot", data_str=self._shown.model_dump_json())
+        view = await self._view()
+        self._told, self._sent_at = view.status, time.monotonic()
+        event_id = END_ID if view.status.ended else event_id
+        return format_sse_event(id=event_id, event="snapshot", data_str=view.model_dump_json())
 
     async def _meanwhile(self, after: str | None, watch: Watch) -> AsyncIterator[bytes]:
         """Yield what there is to say when no event came: a snapshot of what changed unseen, or a heartbeat."""
@@ -144,15 +146,12 @@ class EventFeed:
         changed, connected = view is not None and view.status.ended, self._state.watcher.connected
         if changed and connected and (await self._read(after) or await watch.changed(LATE_S)):
             return  # the stream has its end, or gets it a moment after storage: no event is to be overtaken
-        away = view is not None and not connected and view.status != self._last_status()
+        away = view is not None and not connected and view.status != self._told
         if changed or away:
             yield await self._snapshot(after)
         elif time.monotonic() - self._sent_at >= HEARTBEAT_S - REREAD_S / 2:
             self._sent_at = time.monotonic()
             yield KEEPALIVE_COMMENT
-
-    def _last_status(self) -> JobStatus | None:
-        return self._shown.status if self._shown else None
 
     async def _view(self) -> JobView:
         reading = self._state.threads.reading

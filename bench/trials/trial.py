@@ -157,7 +157,7 @@ class Trial:
         return Tails("none", [None] * len(self.cases))
 
     def named(self) -> Tails | None:
-        """Return each individual's own name in place of a tail, the most that one could say; None without names."""
+        """Return each individual's own name in place of a tail, to compare with; None where no names were taught."""
         if self.names is None or self.ground.looks is None:
             return None
         names = self.names(torch.tensor([self.ground.looks(case) for case in self.cases]))

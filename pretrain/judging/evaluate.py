@@ -149,7 +149,7 @@ def evaluate(model: Path, folder: Path, count: int, split: str, processes: int =
     for kind in KINDS:
         pictures = np.load(folder / f"{kind}.npy")
         report[kind] = {name: readings(judge, pictures, asked) for name, judge in judges.items()}
-    if (folder / f"{NAMED}.npy").exists():
+    if (model / NAMES_FILE).exists():
         pictures = to_tensor(np.load(folder / f"{NAMED}.npy"))
         scenes = [prompt.scene for prompt in asked]
         report[NAMED] = {

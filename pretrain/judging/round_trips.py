@@ -12,12 +12,13 @@ from pretrain.drawing.pictures import to_bytes, to_tensor
 from pretrain.training.vae import open_vae
 
 ROUND_TRIPS = 5000
+ROUND_TRIPS_FILE = "round-trips.npy"
 
 
 @torch.no_grad()
 def round_trips(folder: Path, drawn: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return what the VAE makes of the first pictures drawn, (N, size, size, 3) both: made once and kept."""
-    path = folder / "round-trips.npy"
+    path = folder / ROUND_TRIPS_FILE
     if not path.exists():
         vae, count, found = open_vae(folder), min(ROUND_TRIPS, len(drawn)), []
         for first in range(0, count, 20):

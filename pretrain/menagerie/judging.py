@@ -110,12 +110,12 @@ def measure(judge: Judge, split: str, count: int, alike: int = 16) -> dict[str, 
     read = compare(judge, pictures_of(scenes), scenes)
     numbers = read.pop("numbers")
     found = {key: float(np.mean(values)) for key, values in again.items()}
-    return found | {"words": float(np.nanmean(list(read.values()))), "numbers": numbers}
+    return found | {"words": float(np.mean(list(read.values()))), "numbers": numbers}
 
 
 @torch.no_grad()
 def compare(judge: Judge, pictures: Tensor, scenes: list[Scene]) -> dict[str, float]:
-    """Return the share of pictures (B, 3, 128, 128) that show each word of their scenes, NaN if none can show it.
+    """Return the share of pictures (B, 3, 128, 128) that show each word of their scenes, of those that some can show.
 
     And as `numbers` the correlation of read and true looks, all taken together.
     """
@@ -123,6 +123,8 @@ def compare(judge: Judge, pictures: Tensor, scenes: list[Scene]) -> dict[str, fl
     found = {}
     for column, name in enumerate(ATTRIBUTES):
         known = truth.words[:, column] != UNKNOWN
+        if not known.any():
+            continue
         read = torch.cat([reading.scores[name] for reading in readings]).argmax(1)
         found[name] = float((read == truth.words[:, column])[known].float().mean())
     columns = len(LOOKS)

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pretrain.drawing.pictures import to_tensor
-from pretrain.judging.round_trips import round_trips
+from pretrain.judging.round_trips import ROUND_TRIPS_FILE, round_trips
 from pretrain.menagerie.captions import ATTRIBUTES
 from pretrain.menagerie.drawing.pen import MAP
 from pretrain.menagerie.drawing.render import render_with_details
@@ -48,8 +48,10 @@ def group_scenes(index: int) -> list[Scene]:
 def draw_groups(folder: Path, processes: int) -> None:
     """Draw the groups of look-alikes into `folder`, unless they are there."""
     path, of_details = _groups_path(folder), _details_path(folder)
-    if path.exists() and of_details.exists():
+    if path.exists() and of_details.exists() and len(np.load(path, mmap_mode="r")) == GROUPS:
         return
+    for made_of_them in (_truth_path(folder), folder / ROUND_TRIPS_FILE):
+        made_of_them.unlink(missing_ok=True)
     unfinished = path.with_suffix(".unfinished")
     open_memmap(unfinished, "w+", np.uint8, (GROUPS, ALIKE * SCENES, 128, 128, 3)).flush()
     details = spread(partial(_draw_groups, unfinished), shares(GROUPS, processes), processes)
@@ -125,6 +127,8 @@ def _drawn(among: int, count: int, generator: torch.Generator) -> list[int]:
 
 def moved_alike(images: Tensor, details: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Return pictures (B, 3, h, w) and their details (B, DETAIL, DETAIL) shifted and zoomed, each in its own way."""
+    if not len(images):
+        return images, details
     amount = 2 * torch.rand(len(images), 3, generator=generator) - 1
     how = torch.zeros(len(images), 2, 3)
     how[:, 0, 0] = how[:, 1, 1] = 1 + _ZOOM * amount[:, 0]
@@ -148,13 +152,17 @@ def open_lessons(folder: Path, processes: int = 1) -> Lessons:
     """Return everything drawn, and draw what is not there yet; what it shows is worked out once and kept."""
     draw_groups(folder, processes)
     images = np.load(_groups_path(folder), mmap_mode="r")
-    path = folder / "look-alikes-truth.pt"
+    path = _truth_path(folder)
     if not path.exists():
         truth = joined(*(truth_of(group_scenes(index)) for index in range(len(images))))
         torch.save([truth.words, truth.numbers, truth.seen], path)
     truth = Truth(*torch.load(path, weights_only=True))
     decoded = round_trips(folder, images.reshape(-1, 128, 128, 3))
     return Lessons(images, np.load(_details_path(folder)), truth, decoded)
+
+
+def _truth_path(folder: Path) -> Path:
+    return folder / "look-alikes-truth.pt"
 
 
 def _details_path(folder: Path) -> Path:

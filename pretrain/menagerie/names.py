@@ -19,7 +19,7 @@ WIDTH = sum(GROUPS.values())
 def looks_as_numbers(who: Individual) -> list[float]:
     """Return all that there is to tell of an individual but its species, `WIDTH` numbers in the order of `GROUPS`.
 
-    Numbers between about -1 and 1, 0 for what it has not; categories as one 1 among zeros.
+    Numbers mostly between -1 and 1, 0 for what it has not; categories as one 1 among zeros.
     """
     shown = set(who.shown)
     numbers = [float(getattr(who.looks, look)) if look in shown else 0.0 for look in LOOKS]
@@ -40,6 +40,6 @@ def looks_as_numbers(who: Individual) -> list[float]:
 
 
 def color_as_numbers(color: Rgb) -> list[float]:
-    """Return a color's lightness, and how red and yellow it is, each between about -1 and 1."""
+    """Return a color's lightness, and how red and yellow it is, each mostly between -1 and 1."""
     light, red, yellow = oklab(color)
     return [3 * (light - 0.6), 6 * red, 6 * yellow]

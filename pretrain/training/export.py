@@ -43,6 +43,7 @@ def export(folder: Path, target: Path) -> None:
     if (folder / "judges").exists():
         shutil.copytree(folder / "judges", target / "judges", dirs_exist_ok=True)
     for name in ("prior.safetensors", NAMES_FILE):
+        (target / name).unlink(missing_ok=True)
         if (folder / name).exists():
             shutil.copyfile(folder / name, target / name)
     for path in target.rglob("*.safetensors"):

@@ -24,6 +24,8 @@ def teach_names(prior: TailPrior, names: Names, images: NDArray, looks: Tensor, 
     would look like that in such a picture: what can't be seen is left out by itself, and no backbone is asked. Returns
     the share of the names' variance that it does not know of pictures held out.
     """
+    if len(looks) < 2:
+        raise ValueError("names are learned of some individuals and tried on others: two are the least")
     steps = STEPS if steps is None else steps
     features = seen(prior, images)
     wanted = names(looks).detach().repeat_interleave(images.shape[1], 0).flatten(1)
@@ -41,7 +43,7 @@ def teach_names(prior: TailPrior, names: Names, images: NDArray, looks: Tensor, 
         optimizer.step()
     with torch.no_grad():
         error = functional.mse_loss(prior.guess(features[held]).flatten(1), wanted[held])
-    return float(error / wanted[held].var(0).mean())
+    return float(error / wanted.var(0).mean())
 
 
 def _held_out(individuals: int, scenes: int) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.diffusion.prior import LookingEncoder, TailPrior, load_prior, save_prior
+from core.diffusion.prior import LookingEncoder, TailPrior, save_prior
 from core.diffusion.schedule import Schedule
 from pretrain.captions.tokenizer import open_tokenizer
 from pretrain.drawing.pictures import to_tensor
@@ -33,7 +33,7 @@ BATCH = 16
 HELD_OUT = 64  # individuals behind those that are trained on
 RATES = {"critters": 1e-3, "menagerie": 1e-4}  # with 1e-3 the menagerie's is soon worse than no tail
 TIMESTEPS = (300, 900)  # where an individual's looks are decided; to the end where noise hides colors only there
-_FIRST = 50_000_000  # the first individual's seed, beyond those that the backbone was trained on
+_FIRST = 51_000_000  # the first individual's seed, beyond those that the backbone was trained on
 _CHUNK = 50
 _FILES = ("images", "latents", "tokens")
 
@@ -60,7 +60,7 @@ class Individuals:
 
 def draw_individuals(folder: Path, count: int, processes: int) -> Individuals:
     """Return `count` individuals, drawn and encoded once and kept in `folder`."""
-    paths = [folder / f"prior-{what}.npy" for what in _FILES]
+    paths = [folder / f"prior-{_FIRST}-{what}.npy" for what in _FILES]
     if not paths[0].exists() or len(np.load(paths[0], mmap_mode="r")) < count:
         parts = spread(partial(_encode, folder), range(0, count, _CHUNK), processes)
         for path, found in reversed(list(zip(paths, zip(*parts, strict=True), strict=True))):
@@ -109,39 +109,29 @@ def new_prior(folder: Path) -> TailPrior:
     return prior
 
 
-def open_prior(folder: Path) -> TailPrior:
-    """Return the prior in `folder`, its head to be trained, or a fresh one."""
-    prior, path = new_prior(folder), folder / "prior.safetensors"
-    if path.exists():
-        known = load_prior(path)
-        prior.head.load_state_dict(known.head.state_dict())
-        prior.out.load_state_dict(known.out.state_dict())
-    return prior
-
-
-def _begin_with_names(folder: Path, data: Individuals, count: int) -> None:
-    """Write a prior that knows the names of the first `count` individuals, where the UNet was taught names."""
+def begin_with_names(prior: TailPrior, folder: Path, data: Individuals, count: int) -> None:
+    """Teach a fresh prior the names of the first `count` individuals, where the UNet was taught names."""
     world = world_of(folder)
     names = open_names(folder / NAMES_FILE, world.groups)
     told = [world.looks_of(world.scenes_of(_FIRST + index, 1)[0]) for index in range(count)] if world.looks_of else []
-    prior = new_prior(folder)
     unknown = teach_names(prior, names, data.images[:count], torch.tensor(told))
     print(f"names: {100 * unknown:.1f} % of their variance is not known", flush=True)
-    save_prior(prior, folder / "prior.safetensors")
 
 
 def train_prior(folder: Path, budget: Budget, individuals: int, processes: int, bfloat16: bool = False) -> None:
     """Train (or take up) the prior of the backbone in `folder`; afterwards its average is folder/prior.safetensors.
 
+    It begins with the names that the UNet was taught, if it was; remove prior.pt to begin with those of a later UNet.
+
     `bfloat16` runs the backbone in it, where that is faster.
     """
     data = draw_individuals(folder, individuals + HELD_OUT, processes)
-    if not (folder / "prior.pt").exists() and (folder / NAMES_FILE).exists():
-        _begin_with_names(folder, data, individuals)
     unet: Unet = UNet2DConditionModel.from_pretrained(folder / "unet").float().eval().requires_grad_(False)
     unet = unet.to(memory_format=torch.channels_last)
     frozen = Frozen(unet, open_text(folder), schedule_for(folder))
-    prior = open_prior(folder)
+    prior = new_prior(folder)
+    if not (folder / "prior.pt").exists() and (folder / NAMES_FILE).exists():
+        begin_with_names(prior, folder, data, individuals)
     trainer = Trainer(prior, folder / "prior.pt", RATES[world_of(folder).name])
 
     def loss_of(_step: int, generator: torch.Generator) -> Tensor:

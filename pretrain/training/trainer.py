@@ -138,7 +138,10 @@ class Trainer(Generic[Module]):
 
     def _load(self) -> None:
         state = torch.load(self.checkpoint, weights_only=True)
-        self.module.load_state_dict(state["module"])
+        try:
+            self.module.load_state_dict(state["module"])
+        except RuntimeError as error:
+            raise ValueError(f"{self.checkpoint} is of another network: remove it to begin anew") from error
         self.average.load_state_dict(state["average"])
         self._optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Queue
 
 import httpx
 import pytest
 
 from api import app as app_module
+from api.views.jobs import JobView
 from api.waiting import events, longpoll
 from core.config import Settings
 from core.errors import StorageUnavailableError
@@ -99,11 +102,46 @@ def test_an_end_during_an_outage_reaches_a_long_poll_and_a_stream(
     with ThreadPoolExecutor() as pool:
         place.redis.kill()
         poll = pool.submit(place.api.get, f"/jobs/{job_id}", headers={"Prefer": "wait=25"})
-        stream = pool.submit(read, place.api, job_id)
+        told = pool.submit(tell, place.api, job_id, seen := Queue[Event]())
+        assert seen.get(timeout=25).data["status"] == "running"
         place.worker.succeed(attempt)
         assert poll.result(timeout=25).json()["status"] == "succeeded"
-        last = stream.result(timeout=25)[-1]
-    assert (last.type, last.data["status"]) == ("snapshot", "succeeded")
+        told.result(timeout=25)
+    assert [(event.type, event.data["status"]) for event in seen.queue] == [("snapshot", "succeeded")]
+
+
+def test_a_stream_does_not_go_back_to_the_beginning_when_redis_goes_away(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Storage, which it then asks, knows no progress."""
+    looked, view_of = threading.Event(), events.EventFeed._view
+
+    async def view(feed: events.EventFeed) -> JobView:
+        found = await view_of(feed)
+        looked.set()
+        return found
+
+    monkeypatch.setattr(events.EventFeed, "_view", view)
+    job_id = personalize(place.api).json()["id"]
+    attempt = place.worker.take(job_id)
+    place.worker.progress(attempt, 90, 100)
+    with ThreadPoolExecutor() as pool:
+        told = pool.submit(tell, place.api, job_id, seen := Queue[Event]())
+        assert [seen.get(timeout=25).type for _ in range(3)] == ["status", "status", "progress"]
+        looked.clear()
+        place.redis.kill()
+        assert looked.wait(25)
+        place.worker.succeed(attempt)
+        told.result(timeout=25)
+    assert [(event.type, event.data["status"]) for event in seen.queue] == [("snapshot", "succeeded")]
+
+
+def tell(api: httpx.Client, job_id: str, seen: Queue[Event]) -> None:
+    """Put a job's events into `seen` as they come, until the server ends the stream."""
+    with api.stream("GET", f"/jobs/{job_id}/events") as answer:
+        for event in parse(answer.iter_lines()):
+            if isinstance(event, Event):
+                seen.put(event)
 
 
 def test_after_an_outage_events_come_as_they_happen_again(place: Place) -> None:

@@ -73,7 +73,7 @@ class Parts(nn.Module):
     and scores (B, parts, h, w). Taught the scores, which pictures that are drawn come with, a network learns to read
     what is small in a tenth of the pictures. Places and sizes are told in the subject's own terms, from its middle, in
     units of its spread, as if it faced right: a dense layer then need not learn each measure at each of them. Sizes
-    are logarithms, since looks are proportions. All lie about 0, mostly between -2 and 2.
+    are logarithms, since looks are proportions. What a part usually has is taken off, so all differ by about 1.
 
     Part 0 is all that is not the subject; `trunk` and `head` are the parts that tell which way it faces.
     """
@@ -121,7 +121,7 @@ class Parts(nn.Module):
         return torch.cat([each.flatten(1), overall.flatten(1)], 1)
 
 
-# What measures are in the mean over drawn animals, and how far from it they lie: for each part, for the whole.
+# What a judge's maps of drawn animals measure in the mean over all parts, and by how much one part's measures differ.
 _USUAL = ((0.0, 0.0, -1.1, -1.1, 0.0, -4.1), (0.25, 0.25, 0.65, 0.65, 0.07, 0.75))
 _USUAL_OVERALL = ((0.0, 0.15, -0.6, 0.0, -1.2), (0.1, 0.15, 0.06, 1.0, 0.2))
 

@@ -24,7 +24,7 @@ class Names(nn.Module):
     Stable Diffusion knows thousands of people, places and works by a name, and a name tells what no description does.
     No caption of a drawn world can name each of its individuals, so this network stands for all their names: it learns
     with the UNet, and nobody can type what it makes. It leaves a place behind each prompt in which all looks can be
-    told, those between the words too, and that is where a tail is looked for. It is no part of the model.
+    told, those between the words too, and that is where a tail is looked for. Nothing that draws pictures needs it.
     """
 
     def __init__(self, groups: Mapping[str, int]) -> None:
@@ -39,7 +39,7 @@ class Names(nn.Module):
 
 
 def hidden(looks: Tensor, groups: Mapping[str, int], generator: torch.Generator) -> Tensor:
-    """Return looks (B, numbers) of which each group is left out now and then: zeros say nothing.
+    """Return looks (B, numbers) of which each group is left out, as zeros, now and then.
 
     So the words of a prompt stay worth reading, and who does not know something may leave it out.
     """

@@ -22,7 +22,6 @@ PARTS_WEIGHT = 0.1
 HELD_OUT = 256
 ALIGNED_WEIGHT = 0.5
 NAMED = 0.6  # share of the pictures whose animals are called by their names
-SUBJECT = 3.0  # what an error counts where the animal is, against 1 elsewhere: it is a quarter of a picture
 
 
 def train_unet(folder: Path, budget: Budget, rate: float, bfloat16: bool = False, pairs: int = 4) -> None:
@@ -40,7 +39,7 @@ def train_unet(folder: Path, budget: Budget, rate: float, bfloat16: bool = False
     world = world_of(folder)
     unet = UNet2DConditionModel.from_pretrained(folder / "unet").float() if known else new_unet(world)
     judged = 0 if data.judged is None else data.judged.shape[1]
-    denoiser = Denoiser(unet, judged, _names(folder, world) if world.looks_of else None)
+    denoiser = Denoiser(unet, judged, _names(folder, world, known) if world.looks_of else None)
     trainer = Trainer(denoiser, folder / "unet.pt", rate)
 
     def loss_of(_step: int, generator: torch.Generator) -> Tensor:
@@ -53,7 +52,7 @@ def train_unet(folder: Path, budget: Budget, rate: float, bfloat16: bool = False
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             predicted, seen, aligned = denoiser(schedule.add_noise(latents, noise, timesteps), timesteps, sequence)
         squares = (predicted.float() - schedule.target(latents, noise, timesteps)).pow(2).mean(1)
-        error = (squares * _importance(parts)).flatten(1).mean(1)
+        error = (squares * _importance(parts, world.subject)).flatten(1).mean(1)
         loss = torch.mean(error * weights[timesteps]) + PARTS_WEIGHT * misplaced(seen.float(), parts)
         if aligned is not None:
             loss = loss + ALIGNED_WEIGHT * misaligned(aligned, data.judgement(rows))
@@ -81,9 +80,10 @@ def _pairs(data: Latents, count: int, generator: torch.Generator) -> list[int]:
     return rows
 
 
-def _names(folder: Path, world: World) -> Names:
+def _names(folder: Path, world: World, known: bool) -> Names:
+    """Return the names that a UNet which is known was taught, or fresh ones."""
     path = folder / NAMES_FILE
-    return open_names(path, world.groups).requires_grad_(True) if path.exists() else Names(world.groups)
+    return open_names(path, world.groups).requires_grad_(True) if known and path.exists() else Names(world.groups)
 
 
 def _named(names: Names, looks: Tensor, world: World, generator: torch.Generator) -> Tensor:
@@ -93,10 +93,13 @@ def _named(names: Names, looks: Tensor, world: World, generator: torch.Generator
     return found
 
 
-def _importance(parts: Tensor) -> Tensor:
-    """Return what each place's error counts, 1 in the mean: (B, 16, 16), by what part of an animal is there."""
-    importance = torch.where(parts > 0, SUBJECT, 1.0)
-    return importance / importance.mean()
+def _importance(parts: Tensor, subject: float) -> Tensor:
+    """Return what each place's error counts, (B, 16, 16), 1 in each picture's mean: `subject` times where an animal is.
+
+    Where nobody knows the parts, as in others' drawings, all places count the same.
+    """
+    importance = torch.where(parts > 0, subject, 1.0)
+    return importance / importance.mean((1, 2), keepdim=True)
 
 
 @torch.no_grad()
