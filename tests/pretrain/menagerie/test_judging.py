@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from core.config import REPOSITORY
 from core.diffusion.prior import LookingEncoder
 from pretrain.drawing.pen import PARTS
 from pretrain.judging.network import save_judge
@@ -20,7 +21,7 @@ from pretrain.menagerie.drawing.details import DETAILS, parts_of
 from pretrain.menagerie.drawing.render import render_with_details
 from pretrain.menagerie.individual import random_individual, words_of
 from pretrain.menagerie.judge import new_judge, open_judge
-from pretrain.menagerie.judging import judge_loss, measure, pictures_of
+from pretrain.menagerie.judging import compare, judge_loss, measure, pictures_of
 from pretrain.menagerie.lessons import (
     ALIKE,
     DETAIL,
@@ -208,3 +209,12 @@ def test_a_moved_picture_and_its_details_move_alike() -> None:
     same = (seen - told).abs() < 0.01
     assert inside[:, 0].float().mean() > 0.5
     assert same[inside[:, 0]].float().mean() > 0.97
+
+
+def test_the_judge_that_comes_with_the_model_reads_drawings() -> None:
+    """It is not sure of everything, but of these."""
+    judge = open_judge("a", REPOSITORY / "models" / "menagerie" / "judges" / "judge_a.safetensors")
+    scenes = [random_scene(100_000_000 + index) for index in range(24)]
+    found = compare(judge, pictures_of(scenes), scenes)
+    assert all(found[name] > 0.8 for name in ("species", "pose", "place", "style", "side"))
+    assert found["numbers"] > 0.5
