@@ -19,7 +19,7 @@ from pretrain.menagerie import captions as menagerie_captions
 from pretrain.menagerie import scenes as menagerie_scenes
 from pretrain.menagerie.drawing import render as menagerie_render
 from pretrain.menagerie.looks import LOOKS
-from pretrain.menagerie.names import GROUPS
+from pretrain.menagerie.names import GROUPS, said_as_numbers
 from pretrain.menagerie.outside import OUTSIDE, describe, describe_plainly, looks_of, outside_scene
 
 Drawing = tuple[Image.Image, NDArray[np.uint8]]
@@ -42,6 +42,7 @@ class World:
     looks: tuple[str, ...]  # what captions tell as numbers
     max_tokens: int
     looks_of: Callable[[Any], list[float] | None] | None = None  # all looks of a scene's animal, as names tell them
+    said_as_numbers: Callable[[Mapping[str, str], Mapping[str, float]], list[float]] | None = None  # of a caption
     groups: Mapping[str, int] = field(default_factory=dict)  # how many of these numbers tell what
     subject: float = 1.0  # what an error of the UNet counts where the animal is, against 1 elsewhere
     zero_snr: bool = False  # noise ends without a trace of the picture, and the UNet predicts v
@@ -69,7 +70,7 @@ CRITTERS = World(
 MENAGERIE = World(
     "menagerie", 128, 16, menagerie_scenes.scene_pair, menagerie_render.render_with_parts, describe, describe_plainly,
     menagerie_scenes.asked_scene, menagerie_scenes.scenes_of, menagerie_captions.ATTRIBUTES, LOOKS,
-    menagerie_captions.MAX_TOKENS, looks_of, GROUPS, subject=3.0, zero_snr=True,
+    menagerie_captions.MAX_TOKENS, looks_of, said_as_numbers, GROUPS, subject=3.0, zero_snr=True,
 )  # fmt: skip
 WORLDS = {world.name: world for world in (CRITTERS, MENAGERIE)}
 _FILE = "world.txt"

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from pretrain.menagerie.colors import Rgb, oklab
-from pretrain.menagerie.individual import BACKS, CUTS, FACES, FRONTS, Individual
+from collections.abc import Mapping
+
+from pretrain.menagerie.colors import NAMED, Rgb, oklab
+from pretrain.menagerie.individual import BACKS, CUTS, FACES, FRONTS, Individual, words_of
 from pretrain.menagerie.looks import LOOKS
 
-_ON_OFF = (False, True)
-_WORN = tuple((wear, cut) for wear, cuts in CUTS.items() if wear != "none" for cut in range(len(cuts)))
+_WORN = tuple(dict.fromkeys(cut for cuts in CUTS.values() for cut in cuts))
+_VALUES: dict[str, tuple[str, ...]] = {
+    "face": FACES, "front": FRONTS, "back": BACKS, "socks": ("no", "yes"), "tip": ("no", "yes"), "ears": ("no", "yes"),
+    "wear": _WORN,
+}  # fmt: skip
+_CATEGORIES = [(name, value) for name, values in _VALUES.items() for value in values]
 # What belongs together: a name may leave one of these out, which is then all zeros.
 GROUPS: dict[str, int] = {
     "shapes": 16, "markings": len(LOOKS) - 16, "coat": 3, "second": 3, "third": 3, "iris": 3, "wear_color": 3,
-    "face": len(FACES), "front": len(FRONTS), "back": len(BACKS), "extra": 6, "wear": 1 + len(_WORN),
+    "face": len(FACES), "front": len(FRONTS), "back": len(BACKS), "extra": 6, "wear": len(_WORN),
 }  # fmt: skip
 WIDTH = sum(GROUPS.values())
 
@@ -30,13 +36,17 @@ def looks_as_numbers(who: Individual) -> list[float]:
         who.iris,
         who.wear_rgb if who.wear != "none" else None,
     )
-    for color in colors:
-        numbers += [0.0] * 3 if color is None else color_as_numbers(color)
-    for value, values in ((who.face, FACES), (who.front, FRONTS), (who.back, BACKS)):
-        numbers += [float(value == each) for each in values]
-    for marked in (who.socks, who.tip, who.ears):
-        numbers += [float(marked == each) for each in _ON_OFF]
-    return [*numbers, float(who.wear == "none"), *(float((who.wear, who.cut) == each) for each in _WORN)]
+    numbers += [number for color in colors for number in (color_as_numbers(color) if color else [0.0] * 3)]
+    words = words_of(who)
+    return numbers + [float(words[name] == value) for name, value in _CATEGORIES]
+
+
+def said_as_numbers(said: Mapping[str, str], degrees: Mapping[str, float]) -> list[float]:
+    """Return what a caption says of an individual, in words and as numbers, as `looks_as_numbers` would; else zeros."""
+    numbers = [degrees.get(look, 0.0) for look in LOOKS]
+    for color in ("coat", "second", "third", "iris", "wear_color"):
+        numbers += color_as_numbers(NAMED[said[color]]) if color in said else [0.0] * 3
+    return numbers + [float(said.get(name) == value) for name, value in _CATEGORIES]
 
 
 def color_as_numbers(color: Rgb) -> list[float]:

@@ -9,6 +9,7 @@ from core.diffusion.schedule import Schedule
 from pretrain.captions.tokenizer import open_tokenizer
 from pretrain.training.latents import RICH, Latents, lessons, open_latents
 from pretrain.training.models import TextEncoder, UNet2DConditionModel
+from pretrain.training.parallel import rank
 from pretrain.training.sampling import sample_sheet
 from pretrain.training.schedule import STEPS, draw_timesteps, schedule_for, scheduler_of, weights_of
 from pretrain.training.text import open_text, tokens
@@ -16,12 +17,14 @@ from pretrain.training.trainer import Budget, Trainer
 from pretrain.training.unet.denoiser import Denoiser, misaligned, misplaced, new_unet
 from pretrain.training.unet.mixing import mix_tails
 from pretrain.training.unet.names import NAMES_FILE, TAIL, Names, hidden, open_names, save_names
+from pretrain.training.unet.wording import begin_with_words
 from pretrain.worlds import World, world_of
 
 PARTS_WEIGHT = 0.1
 HELD_OUT = 256
 ALIGNED_WEIGHT = 0.5
 NAMED = 0.6  # share of the pictures whose animals are called by their names
+PLAINLY = 0.6  # share of these with a plain caption before the name, as edits mostly have; the others as it comes
 
 
 def train_unet(folder: Path, budget: Budget, rate: float, bfloat16: bool = False, pairs: int = 4) -> None:
@@ -44,8 +47,13 @@ def train_unet(folder: Path, budget: Budget, rate: float, bfloat16: bool = False
 
     def loss_of(_step: int, generator: torch.Generator) -> Tensor:
         rows = _pairs(data, pairs, generator)
-        latents, ids, parts = data.batch(rows, torch.randint(RICH + 1, (len(rows),), generator=generator).tolist())
-        names = None if denoiser.names is None else _named(denoiser.names, data.told(rows), world, generator)
+        which, names = torch.randint(RICH + 1, (len(rows),), generator=generator), None
+        if denoiser.names is not None:
+            looks = data.told(rows)
+            called = ~looks.isnan().any(1) & (torch.rand(len(looks), generator=generator) < NAMED)
+            which[called & (torch.rand(len(looks), generator=generator) < PLAINLY)] = RICH
+            names = denoiser.names(hidden(looks.nan_to_num(), world.groups, generator)) * called[:, None, None]
+        latents, ids, parts = data.batch(rows, which.tolist())
         sequence = mix_tails(text(input_ids=ids)[0], empty, generator, names)
         timesteps = draw_timesteps(len(latents), generator)
         noise = torch.randn(latents.shape, generator=generator)
@@ -63,7 +71,7 @@ def train_unet(folder: Path, budget: Budget, rate: float, bfloat16: bool = False
         for named in (False, True)[: 1 if average.names is None else 2]:
             quarters = held_out_loss(average, text, held, schedule, named)
             shown = " ".join(f"{value:.4f}" for value in quarters)
-            what = "with names" if named else "plain"
+            what = "plain captions and names" if named else "captions"
             print(f"held-out loss, {what}, {sum(quarters) / 4:.4f} by quarter of t [{shown}]", flush=True)
         average.unet.save_pretrained(folder / "unet")
         if average.names is not None:
@@ -83,14 +91,13 @@ def _pairs(data: Latents, count: int, generator: torch.Generator) -> list[int]:
 def _names(folder: Path, world: World, known: bool) -> Names:
     """Return the names that a UNet which is known was taught, or fresh ones."""
     path = folder / NAMES_FILE
-    return open_names(path, world.groups).requires_grad_(True) if known and path.exists() else Names(world.groups)
-
-
-def _named(names: Names, looks: Tensor, world: World, generator: torch.Generator) -> Tensor:
-    """Return names (B, TAIL, WIDTH) of most of those whose looks (B, numbers) are known, zeros for the others."""
-    known = ~looks.isnan().any(1) & (torch.rand(len(looks), generator=generator) < NAMED)
-    found: Tensor = names(hidden(looks.nan_to_num(), world.groups, generator)) * known[:, None, None]
-    return found
+    if known and path.exists():
+        return open_names(path, world.groups).requires_grad_(True)
+    names = Names(world.groups)
+    unsaid = begin_with_words(names, world, open_text(folder), open_tokenizer(folder))
+    if rank() == 0:
+        print(f"names begin as captions: {100 * unsaid:.1f} % of what those add is not said by names", flush=True)
+    return names
 
 
 def _importance(parts: Tensor, subject: float) -> Tensor:
@@ -108,10 +115,10 @@ def held_out_loss(
 ) -> list[float]:
     """Return the plain error of the noise or v on held-out pictures, by quarter of t, little noise first.
 
-    `named`: behind their captions stand the individuals' names.
+    With captions, or `named` with plain ones and the individuals' names behind them.
     """
     count = min(HELD_OUT, len(held))
-    latents, ids, _ = held.batch(list(range(count)), [0] * count)
+    latents, ids, _ = held.batch(list(range(count)), [RICH if named else 0] * count)
     timesteps = torch.arange(count) * STEPS // count
     noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(5))
     errors = []

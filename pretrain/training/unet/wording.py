@@ -1,0 +1,57 @@
+"""Where names begin: at what a caption that says the same adds to a prompt's last vectors."""
+
+from __future__ import annotations
+
+import random
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pretrain.training.models import TextEncoder, Tokenizer
+from pretrain.training.text import tokens
+from pretrain.training.unet.names import TAIL, Names
+from pretrain.worlds import World
+
+CAPTIONS = 20_000
+STEPS = 4_000
+_AT_ONCE, _BATCH = 200, 256
+_RATE = 1e-3
+_FIRST = 70_000_000  # the captions' seeds, behind those of everything that is drawn
+
+
+def begin_with_words(names: Names, world: World, text: TextEncoder, tokenizer: Tokenizer) -> float:
+    """Fit names to captions, so that the UNet, which knows how to read those, can read a name from the beginning.
+
+    A name of what a caption says (the rest zeros) is to be the difference of the caption's last vectors from those of
+    the plain caption of its scene. Returns the share of the differences' variance that is not said by names.
+    """
+    looks, wanted = _said(world, text, tokenizer)
+    optimizer = torch.optim.AdamW(names.parameters(), lr=_RATE, weight_decay=0.01)
+    generator = torch.Generator().manual_seed(0)
+    for step in range(STEPS):
+        optimizer.param_groups[0]["lr"] = _RATE * min(1.0, 2 * (1 - step / STEPS))
+        rows = torch.randint(len(looks), (_BATCH,), generator=generator)
+        loss = functional.mse_loss(names(looks[rows]), wanted[rows])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    with torch.no_grad():
+        return float(functional.mse_loss(names(looks), wanted) / wanted.var(0).mean())
+
+
+@torch.no_grad()
+def _said(world: World, text: TextEncoder, tokenizer: Tokenizer) -> tuple[Tensor, Tensor]:
+    """Return what `CAPTIONS` captions say, (N, numbers), and what they add to plain ones' ends, (N, TAIL, width)."""
+    if world.said_as_numbers is None:
+        raise ValueError(f"no caption of {world.name} is told as numbers")
+    looks, wanted = [], []
+    for first in range(0, CAPTIONS, _AT_ONCE):
+        count = min(_AT_ONCE, CAPTIONS - first)
+        scenes = [world.pair(_FIRST + first + index)[0] for index in range(count)]
+        captions = [world.caption(scene, random.Random(_FIRST + first + k)) for k, scene in enumerate(scenes)]
+        looks += [world.said_as_numbers(caption.said, caption.degrees) for caption in captions]
+        texts = [caption.text for caption in captions] + [world.plain_caption(scene) for scene in scenes]
+        full, plain = text(input_ids=tokens(tokenizer, texts))[0][:, -TAIL:].chunk(2)
+        wanted.append(full - plain)
+    return torch.tensor(looks), torch.cat(wanted)
