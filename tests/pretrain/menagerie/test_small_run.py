@@ -51,6 +51,8 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> Namespace:
         patch.setattr("pretrain.training.prior.HELD_OUT", 2)
         patch.setattr("pretrain.training.prior._CHUNK", 2)
         patch.setattr("pretrain.training.naming.STEPS", 3)
+        patch.setattr("pretrain.training.unet.wording.CAPTIONS", 20)
+        patch.setattr("pretrain.training.unet.wording.STEPS", 3)
         for stage in (stages.unet, stages.reader, stages.prior):
             stage(found)
     stages.write(found)

@@ -7,14 +7,20 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
+from core.config import REPOSITORY
 from core.diffusion.prior import TailPrior
+from pretrain.captions.tokenizer import open_tokenizer
 from pretrain.menagerie.individual import BACKS, CUTS, FACES, FRONTS, Individual, look_alike, random_individual
 from pretrain.menagerie.looks import LOOKS
-from pretrain.menagerie.names import GROUPS, WIDTH, looks_as_numbers
+from pretrain.menagerie.names import GROUPS, WIDTH, looks_as_numbers, said_as_numbers
+from pretrain.menagerie.scenes import random_scene
+from pretrain.training.models import CLIPTextModel
 from pretrain.training.naming import teach_names
-from pretrain.training.unet import TAIL, Names, hidden, mix_tails, open_names, save_names
+from pretrain.training.unet import TAIL, Names, hidden, mix_tails, open_names, save_names, wording
+from pretrain.worlds import MENAGERIE
 
 
 def _everything() -> Individual:
@@ -65,6 +71,35 @@ def test_look_alikes_have_different_names() -> None:
     who = random_individual(random.Random(1))
     assert looks_as_numbers(look_alike(who, random.Random(2))) != looks_as_numbers(who)
     assert len(LOOKS) == GROUPS["shapes"] + GROUPS["markings"]
+
+
+def test_what_a_caption_says_is_a_part_of_a_name() -> None:
+    said_of_any = set()
+    for seed in range(60):
+        scene = random_scene(100_000_000 + seed)  # of no kind: a kind's captions tell its middle
+        caption = MENAGERIE.caption(scene, random.Random(seed))
+        told, said = torch.tensor([looks_as_numbers(scene.who), said_as_numbers(caption.said, caption.degrees)])
+        parts = list(zip(GROUPS, *(each.split(list(GROUPS.values())) for each in (told, said)), strict=True))
+        for group, whole, part in parts:
+            if part.any():
+                said_of_any.add(group)
+            if group in {"face", "front", "back", "extra", "wear"}:
+                assert bool((part <= whole).all())  # each 1 that is said is true
+            elif group in {"shapes", "markings"}:
+                assert bool((part * whole >= 0).all())  # long ears are none of the short ones
+            elif part.any():
+                assert float((part - whole).norm()) < 1.5  # a color's word and its shade
+    assert said_of_any == set(GROUPS)
+
+
+def test_names_begin_as_captions_that_say_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wording, "CAPTIONS", 400)
+    monkeypatch.setattr(wording, "STEPS", 150)
+    model = REPOSITORY / "models" / "menagerie"
+    text, tokenizer = CLIPTextModel.from_pretrained(model / "text_encoder"), open_tokenizer(model)
+    torch.manual_seed(0)
+    unsaid = wording.begin_with_words(Names(GROUPS), MENAGERIE, text.float(), tokenizer)
+    assert unsaid < 0.7  # of nothing it would be more than 1
 
 
 def test_groups_of_looks_are_left_out_as_a_whole() -> None:
