@@ -2,9 +2,8 @@
 
 `python -m bench.quality` compares recipes with floors (no tail, another individual's tail), a baseline (the looks that
 judge A reads, put into the prompt) and ceilings (its own name, where the UNet was taught names; the drawn truth
-through the VAE). A recipe may be named with
-changes, `--recipes "fast steps=100 tail_scale=1.2"`, which is how recipes are tuned. Development individuals and judge
-A are for tuning; `--split test --judge b` is for the last report only.
+through the VAE). A recipe may be named with changes, `--recipes "fast steps=100 tail_scale=1.2"`, which is how recipes
+are tuned. Development individuals and judge A are for tuning; `--split test --judge b` is for the last report only.
 """
 
 from __future__ import annotations

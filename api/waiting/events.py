@@ -31,10 +31,14 @@ _STREAM_ID = re.compile(r"\d{1,19}-\d{1,19}")
 Entry = tuple[str, dict[str, str]]
 
 
-def is_end(entry: Entry) -> bool:
-    """Tell whether an event says that its job has ended."""
+def status_of(entry: Entry) -> JobStatus | None:
+    """Return the status that an event tells of its job; None if it tells something else."""
     fields = entry[1]
-    return fields["type"] == "status" and JobStatus(json.loads(fields["data"])["status"]).ended
+    return JobStatus(json.loads(fields["data"])["status"]) if fields["type"] == "status" else None
+
+
+def _ends(status: JobStatus | None) -> bool:
+    return status is not None and status.ended
 
 
 async def resumes_after_the_end(state: AppState, job_id: str, last_id: str | None) -> bool:
@@ -45,7 +49,7 @@ async def resumes_after_the_end(state: AppState, job_id: str, last_id: str | Non
         newest: list[Entry] = await state.questions.ask(lambda: state.redis.xrevrange(events_key(job_id), count=1))
     except AWAY:
         return False
-    return bool(newest) and newest[0][0] == last_id and is_end(newest[0])
+    return bool(newest) and newest[0][0] == last_id and _ends(status_of(newest[0]))
 
 
 class EventFeed:
@@ -78,7 +82,7 @@ class EventFeed:
                 for entry in await self._read(after):
                     after = entry[0]
                     yield self._event(entry)
-                    if is_end(entry):
+                    if self._ended():
                         return
                 if self._state.watcher.stopping:  # whoever comes back goes on from its last event
                     return
@@ -90,7 +94,7 @@ class EventFeed:
                     return
 
     def _ended(self) -> bool:
-        return self._told is not None and self._told.ended
+        return _ends(self._told)
 
     async def _lost_since(self, after: str | None) -> str | None:
         """Return None if the stream holds all that came after `after`; else its newest id, or "" without a stream."""
@@ -126,8 +130,7 @@ class EventFeed:
 
     def _event(self, entry: Entry) -> bytes:
         self._sent_at = time.monotonic()
-        if entry[1]["type"] == "status":
-            self._told = JobStatus(json.loads(entry[1]["data"])["status"])
+        self._told = status_of(entry) or self._told
         return format_sse_event(id=entry[0], event=entry[1]["type"], data_str=entry[1]["data"])
 
     async def _snapshot(self, event_id: str | None) -> bytes:

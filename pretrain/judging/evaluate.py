@@ -24,7 +24,7 @@ from pretrain.menagerie.judging import compare, measure
 from pretrain.training.export import megabytes
 from pretrain.training.parallel import settle
 from pretrain.training.pipeline import Pipeline, open_pipeline
-from pretrain.training.unet.names import NAMES_FILE, TAIL, open_names
+from pretrain.training.unet.names import NAMES_FILE, TAIL, open_names, with_tail_added
 from pretrain.training.vae import psnr
 from pretrain.worlds import CRITTERS, World, world_of
 
@@ -122,8 +122,8 @@ def _draw_kind(job: tuple[Path, Path, int, str, str]) -> None:
     world = world_of(folder)
     asked = prompts(split, count, world)
     if kind == NAMED:
-        sequence = pipeline.encode([world.plain_caption(prompt.scene) for prompt in asked])
-        sequence[:, -TAIL:] += names_of(model, world, asked)
+        plain = pipeline.encode([world.plain_caption(prompt.scene) for prompt in asked])
+        sequence = with_tail_added(plain, names_of(model, world, asked))
     else:
         sequence = pipeline.encode([prompt.caption.text for prompt in asked])
     pictures = pipeline.draw(foreign_tails(sequence) if kind == "foreign_tail" else sequence)

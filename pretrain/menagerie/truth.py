@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from pretrain.menagerie.captions import ATTRIBUTES
-from pretrain.menagerie.colors import Rgb, named
+from pretrain.menagerie.colors import named
 from pretrain.menagerie.individual import words_of
 from pretrain.menagerie.looks import LOOKS
-from pretrain.menagerie.names import color_as_numbers
+from pretrain.menagerie.names import color_as_numbers, colors_of
 from pretrain.menagerie.scenes import Scene
 
 UNKNOWN = -100  # what cross entropy leaves out
@@ -64,14 +64,10 @@ def _numbers(scene: Scene) -> list[float | None]:
     who = scene.who
     shown = set(who.shown)
     found: list[float | None] = [float(getattr(who.looks, look)) if look in shown else None for look in LOOKS]
-    colors: tuple[Rgb | None, ...] = (
-        who.coat,
-        who.second if who.shows_second else None,
-        who.third if who.shows_third else None,
-        who.iris if (who.wear, who.cut) != ("glasses", 2) else None,
-        who.wear_rgb if who.wear != "none" else None,
-    )
-    for color in colors:
+    colors = colors_of(who)
+    if (who.wear, who.cut) == ("glasses", 2):  # nobody sees behind these
+        colors["iris"] = None
+    for color in colors.values():
         if color is None or scene.setting.style in _GRAY:
             found += [None] * 3
         else:

@@ -9,11 +9,11 @@ from torch.nn import functional
 
 from core.diffusion.prior import TailPrior
 from pretrain.drawing.pictures import to_tensor
+from pretrain.training.trainer import fit_rows
 from pretrain.training.unet.names import Names
 
 STEPS = 12_000
-_BATCH, _AT_ONCE = 256, 50
-_RATE = 1e-3
+_AT_ONCE = 50
 _HELD_OUT = 0.03  # the last share of the pictures, whose error is told
 
 
@@ -28,21 +28,12 @@ def teach_names(prior: TailPrior, names: Names, images: NDArray, looks: Tensor, 
         raise ValueError("names are learned of some individuals and tried on others: two are the least")
     steps = STEPS if steps is None else steps
     features = seen(prior, images)
-    wanted = names(looks).detach().repeat_interleave(images.shape[1], 0).flatten(1)
-    wanted = wanted.repeat(2, 1)  # the mirrored ones
+    wanted = names(looks).detach().repeat_interleave(images.shape[1], 0).repeat(2, 1, 1)  # mirrored ones, too
     held = _held_out(len(looks), images.shape[1])
-    optimizer = torch.optim.AdamW([*prior.head.parameters(), *prior.out.parameters()], lr=_RATE, weight_decay=0.01)
-    generator = torch.Generator().manual_seed(0)
-    learned = (~held).nonzero().flatten()
-    for step in range(steps):
-        optimizer.param_groups[0]["lr"] = _RATE * min(1.0, 2 * (1 - step / steps))
-        rows = learned[torch.randint(len(learned), (_BATCH,), generator=generator)]
-        loss = functional.mse_loss(prior.guess(features[rows]).flatten(1), wanted[rows])
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+    head = [*prior.head.parameters(), *prior.out.parameters()]
+    fit_rows(head, prior.guess, features[~held], wanted[~held], steps=steps)
     with torch.no_grad():
-        error = functional.mse_loss(prior.guess(features[held]).flatten(1), wanted[held])
+        error = functional.mse_loss(prior.guess(features[held]), wanted[held])
     return float(error / wanted.var(0).mean())
 
 

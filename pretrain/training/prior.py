@@ -24,7 +24,7 @@ from pretrain.training.parallel import spread
 from pretrain.training.schedule import STEPS, schedule_for, weights_of
 from pretrain.training.text import WIDTH, open_text, tokens
 from pretrain.training.trainer import Budget, Trainer
-from pretrain.training.unet.names import NAMES_FILE, TAIL, open_names
+from pretrain.training.unet.names import NAMES_FILE, TAIL, open_names, with_tail_added
 from pretrain.training.vae import open_vae
 from pretrain.worlds import CRITTERS, world_of
 
@@ -164,7 +164,7 @@ def loss(
     schedule = frozen.schedule
     sequence = frozen.text(input_ids=ids)[0]
     if prior is not None:
-        sequence = torch.cat([sequence[:, :-TAIL], sequence[:, -TAIL:] + prior(images)], 1)
+        sequence = with_tail_added(sequence, prior(images))
     low, high = TIMESTEPS[0], STEPS if schedule.ends_in_noise else TIMESTEPS[1]
     timesteps = torch.randint(low, high, (len(latents),), generator=generator)
     noise = torch.randn(latents.shape, generator=generator)

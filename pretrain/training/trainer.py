@@ -1,21 +1,23 @@
-"""A resumable training: budget, optimizer, averaged weights, checkpoint."""
+"""A resumable training: budget, optimizer, averaged weights, checkpoint; and a fit of what takes a minute."""
 
 import copy
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from tqdm import tqdm
 
 from pretrain.training.parallel import average, rank, wait_for_all
 
 LossOf = Callable[[int, torch.Generator], Tensor]
 WARMUP_STEPS = 200
+FIT_RATE, FIT_BATCH = 1e-3, 256
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,25 @@ class Budget:
     def rate(self, used: float) -> float:
         """Return what to multiply the learning rate with: 1, then falling to 0 over the last share."""
         return 1.0 if self.anneal <= 0 else min(1.0, max(0.0, (1 - used) / self.anneal))
+
+
+def fit_rows(
+    weights: Iterable[nn.Parameter], guess: Callable[[Tensor], Tensor], seen: Tensor, wanted: Tensor, *, steps: int
+) -> None:
+    """Fit `weights` so that `guess` of rows of `seen` (N, ...) is those of `wanted`; small networks, all in memory.
+
+    The rate is held for the first half of the steps and then falls to zero.
+    """
+    optimizer = torch.optim.AdamW(weights, lr=FIT_RATE, weight_decay=0.01)
+    generator = torch.Generator().manual_seed(0)
+    budget = Budget(steps=steps, anneal=0.5)
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = FIT_RATE * budget.rate(budget.used(step, 0.0))
+        rows = torch.randint(len(seen), (FIT_BATCH,), generator=generator)
+        loss = functional.mse_loss(guess(seen[rows]), wanted[rows])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
 
 
 Module = TypeVar("Module", bound=nn.Module)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from pretrain.training.unet.names import TAIL
+from pretrain.training.unet.names import TAIL, with_tail_added
 
 
 def mix_tails(sequence: Tensor, empty: Tensor, generator: torch.Generator, names: Tensor | None = None) -> Tensor:
@@ -18,7 +18,8 @@ def mix_tails(sequence: Tensor, empty: Tensor, generator: torch.Generator, names
     stranger = torch.randperm(rows, generator=generator)
     draw = torch.rand(rows, generator=generator)
     source = torch.where(draw < 0.5, torch.arange(rows), torch.where(draw < 0.82, partner, stranger))
-    tails = sequence[source, -TAIL:] if names is None else sequence[source, -TAIL:] + names
-    mixed = torch.cat([sequence[:, :-TAIL], tails], 1)
+    mixed = torch.cat([sequence[:, :-TAIL], sequence[source, -TAIL:]], 1)
+    if names is not None:
+        mixed = with_tail_added(mixed, names)
     dropped = torch.rand(rows, generator=generator) < 0.1
     return torch.where(dropped[:, None, None], empty, mixed)

@@ -38,6 +38,11 @@ class Names(nn.Module):
         return names.view(len(looks), TAIL, WIDTH)
 
 
+def with_tail_added(sequence: Tensor, residuals: Tensor) -> Tensor:
+    """Return prompts (B, tokens, WIDTH) with (B, TAIL, WIDTH) added to their last vectors."""
+    return torch.cat([sequence[:, :-TAIL], sequence[:, -TAIL:] + residuals], 1)
+
+
 def hidden(looks: Tensor, groups: Mapping[str, int], generator: torch.Generator) -> Tensor:
     """Return looks (B, numbers) of which each group is left out, as zeros, now and then.
 

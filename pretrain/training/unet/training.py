@@ -8,7 +8,7 @@ from torch import Tensor
 from core.diffusion.schedule import Schedule
 from pretrain.captions.tokenizer import open_tokenizer
 from pretrain.training.latents import RICH, Latents, lessons, open_latents
-from pretrain.training.models import TextEncoder, UNet2DConditionModel
+from pretrain.training.models import TextEncoder, Tokenizer, UNet2DConditionModel
 from pretrain.training.parallel import rank
 from pretrain.training.sampling import sample_sheet
 from pretrain.training.schedule import STEPS, draw_timesteps, schedule_for, scheduler_of, weights_of
@@ -16,7 +16,7 @@ from pretrain.training.text import open_text, tokens
 from pretrain.training.trainer import Budget, Trainer
 from pretrain.training.unet.denoiser import Denoiser, misaligned, misplaced, new_unet
 from pretrain.training.unet.mixing import mix_tails
-from pretrain.training.unet.names import NAMES_FILE, TAIL, Names, hidden, open_names, save_names
+from pretrain.training.unet.names import NAMES_FILE, Names, hidden, open_names, save_names, with_tail_added
 from pretrain.training.unet.wording import begin_with_words
 from pretrain.worlds import World, world_of
 
@@ -34,15 +34,16 @@ def train_unet(folder: Path, budget: Budget, rate: float, bfloat16: bool = False
     the weights in folder/unet, or with fresh ones if there are none.
     """
     data, held = lessons(folder), open_latents(folder, "development")
-    text, schedule = open_text(folder), schedule_for(folder)
+    text, tokenizer, schedule = open_text(folder), open_tokenizer(folder), schedule_for(folder)
     weights = weights_of(schedule)
-    empty = text(input_ids=tokens(open_tokenizer(folder), [""]))[0][0]
+    empty = text(input_ids=tokens(tokenizer, [""]))[0][0]
     torch.manual_seed(0)
     known = (folder / "unet").exists()
     world = world_of(folder)
     unet = UNet2DConditionModel.from_pretrained(folder / "unet").float() if known else new_unet(world)
     judged = 0 if data.judged is None else data.judged.shape[1]
-    denoiser = Denoiser(unet, judged, _names(folder, world, known) if world.looks_of else None)
+    taught = folder / NAMES_FILE if known and (folder / NAMES_FILE).exists() else None
+    denoiser = Denoiser(unet, judged, _names(taught, world, text, tokenizer) if world.looks_of else None)
     trainer = Trainer(denoiser, folder / "unet.pt", rate)
 
     def loss_of(_step: int, generator: torch.Generator) -> Tensor:
@@ -68,7 +69,7 @@ def train_unet(folder: Path, budget: Budget, rate: float, bfloat16: bool = False
 
     def on_save() -> None:
         average = trainer.average
-        for named in (False, True)[: 1 if average.names is None else 2]:
+        for named in (False,) if average.names is None else (False, True):
             quarters = held_out_loss(average, text, held, schedule, named)
             shown = " ".join(f"{value:.4f}" for value in quarters)
             what = "plain captions and names" if named else "captions"
@@ -76,7 +77,7 @@ def train_unet(folder: Path, budget: Budget, rate: float, bfloat16: bool = False
         average.unet.save_pretrained(folder / "unet")
         if average.names is not None:
             save_names(average.names, folder / NAMES_FILE)
-        scheduler_of(world_of(folder)).save_pretrained(folder / "scheduler")  # what the weights were trained with
+        scheduler_of(world).save_pretrained(folder / "scheduler")  # what the weights were trained with
         sample_sheet(folder, average.unet).save(folder / f"samples-{trainer.step:06d}.png")
 
     trainer.train(loss_of, budget, on_save, save_minutes=7)
@@ -88,13 +89,12 @@ def _pairs(data: Latents, count: int, generator: torch.Generator) -> list[int]:
     return rows
 
 
-def _names(folder: Path, world: World, known: bool) -> Names:
-    """Return the names that a UNet which is known was taught, or fresh ones."""
-    path = folder / NAMES_FILE
-    if known and path.exists():
-        return open_names(path, world.groups).requires_grad_(True)
+def _names(taught: Path | None, world: World, text: TextEncoder, tokenizer: Tokenizer) -> Names:
+    """Return the names in the file of those that the UNet was taught, or ones that begin as captions."""
+    if taught:
+        return open_names(taught, world.groups).requires_grad_(True)
     names = Names(world.groups)
-    unsaid = begin_with_words(names, world, open_text(folder), open_tokenizer(folder))
+    unsaid = begin_with_words(names, world, text, tokenizer)
     if rank() == 0:
         print(f"names begin as captions: {100 * unsaid:.1f} % of what those add is not said by names", flush=True)
     return names
@@ -126,8 +126,7 @@ def held_out_loss(
         noisy = schedule.add_noise(latents[rows], noise[rows], timesteps[rows])
         sequence = text(input_ids=ids[rows])[0]
         if named and denoiser.names is not None:
-            names = denoiser.names(held.told(rows.tolist()))
-            sequence = torch.cat([sequence[:, :-TAIL], sequence[:, -TAIL:] + names], 1)
+            sequence = with_tail_added(sequence, denoiser.names(held.told(rows.tolist())))
         predicted = denoiser(noisy, timesteps[rows], sequence)[0]
         errors.append(
             (predicted - schedule.target(latents[rows], noise[rows], timesteps[rows])).pow(2).flatten(1).mean(1)

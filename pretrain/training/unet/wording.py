@@ -10,13 +10,13 @@ from torch.nn import functional
 
 from pretrain.training.models import TextEncoder, Tokenizer
 from pretrain.training.text import tokens
+from pretrain.training.trainer import fit_rows
 from pretrain.training.unet.names import TAIL, Names
 from pretrain.worlds import World
 
 CAPTIONS = 20_000
 STEPS = 4_000
-_AT_ONCE, _BATCH = 200, 256
-_RATE = 1e-3
+_AT_ONCE = 200
 _FIRST = 70_000_000  # the captions' seeds, behind those of everything that is drawn
 
 
@@ -27,15 +27,7 @@ def begin_with_words(names: Names, world: World, text: TextEncoder, tokenizer: T
     the plain caption of its scene. Returns the share of the differences' variance that is not said by names.
     """
     looks, wanted = _said(world, text, tokenizer)
-    optimizer = torch.optim.AdamW(names.parameters(), lr=_RATE, weight_decay=0.01)
-    generator = torch.Generator().manual_seed(0)
-    for step in range(STEPS):
-        optimizer.param_groups[0]["lr"] = _RATE * min(1.0, 2 * (1 - step / STEPS))
-        rows = torch.randint(len(looks), (_BATCH,), generator=generator)
-        loss = functional.mse_loss(names(looks[rows]), wanted[rows])
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+    fit_rows(names.parameters(), names, looks, wanted, steps=STEPS)
     with torch.no_grad():
         return float(functional.mse_loss(names(looks), wanted) / wanted.var(0).mean())
 
