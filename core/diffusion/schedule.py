@@ -93,7 +93,7 @@ class Schedule:
 
     def _scales(self, latents: Tensor, timestep: int | Tensor) -> tuple[Tensor, Tensor]:
         """Return a and s, shaped to broadcast over the latents."""
-        alpha = self.alphas_cumprod[torch.as_tensor(timestep, device="cpu")]
+        alpha = self.alphas_cumprod[torch.as_tensor(timestep, device=self.alphas_cumprod.device)]
         alpha = alpha.reshape(alpha.shape + (1,) * (latents.ndim - alpha.ndim))
         return alpha.sqrt().to(latents), (1.0 - alpha).sqrt().to(latents)
 

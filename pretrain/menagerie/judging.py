@@ -35,23 +35,26 @@ def judge_loss(reading: Reading, lesson: Lesson) -> Tensor:
     The first rows are the lesson's groups of look-alikes, `SCENES` scenes of each individual side by side.
     """
     truth, groups = lesson.truth, lesson.groups
-    words = [
-        functional.cross_entropy(reading.scores[name], truth.words[:, column])
-        for column, name in enumerate(ATTRIBUTES)
-        if bool((truth.words[:, column] != UNKNOWN).any())
-    ]
+    words = [_misread(reading.scores[name], truth.words[:, column]) for column, name in enumerate(ATTRIBUTES)]
     error = (reading.numbers - truth.numbers).pow(2) * truth.seen
     numbers = error.sum() / truth.seen.sum()
     rows = groups * ALIKE * SCENES
     vectors = reading.vectors[:rows].view(groups, ALIKE * SCENES, -1)
-    likeness = vectors @ vectors.transpose(1, 2) / _TEMPERATURE - 1e4 * torch.eye(ALIKE * SCENES)
-    partners = (torch.arange(ALIKE * SCENES) ^ 1).repeat(groups)
+    likeness = vectors @ vectors.transpose(1, 2) / _TEMPERATURE
+    likeness = likeness - 1e4 * torch.eye(ALIKE * SCENES, device=vectors.device)
+    partners = (torch.arange(ALIKE * SCENES, device=vectors.device) ^ 1).repeat(groups)
     return (
         _WORDS * torch.stack(words).mean()
         + _NUMBERS * numbers
         + _DETAILS * functional.cross_entropy(reading.details, lesson.details)
         + _AGAIN * functional.cross_entropy(likeness.flatten(0, 1), partners)
     )
+
+
+def _misread(scores: Tensor, truth: Tensor) -> Tensor:
+    """Return the mean cross entropy of (B, values) where the truth (B,) is known, 0 where it is not at all."""
+    known = (truth != UNKNOWN).sum().clamp(min=1)
+    return functional.cross_entropy(scores, truth, ignore_index=UNKNOWN, reduction="sum") / known
 
 
 def train_judge(folder: Path, budget: Budget, name: str, bfloat16: bool = False, processes: int = 1) -> None:

@@ -117,7 +117,7 @@ class Lessons:
         images[moved], details[moved] = moved_alike(images[moved], details[moved], generator)
         strength = torch.rand(len(images), 1, 1, 1, generator=generator) * _NOISE
         images = images + strength * torch.randn(images.shape, generator=generator)
-        return Lesson(images, _mirrored(self.truth.rows(rows), mirrored), details, count)
+        return Lesson(images, mirrored_alike(self.truth.rows(rows), mirrored), details, count)
 
 
 def _drawn(among: int, count: int, generator: torch.Generator) -> list[int]:
@@ -129,8 +129,8 @@ def moved_alike(images: Tensor, details: Tensor, generator: torch.Generator) -> 
     """Return pictures (B, 3, h, w) and their details (B, DETAIL, DETAIL) shifted and zoomed, each in its own way."""
     if not len(images):
         return images, details
-    amount = 2 * torch.rand(len(images), 3, generator=generator) - 1
-    how = torch.zeros(len(images), 2, 3)
+    amount = 2 * torch.rand(len(images), 3, generator=generator, device=images.device) - 1
+    how = torch.zeros(len(images), 2, 3, device=images.device)
     how[:, 0, 0] = how[:, 1, 1] = 1 + _ZOOM * amount[:, 0]
     how[:, :, 2] = _SHIFT * amount[:, 1:]
     result = []
@@ -140,11 +140,11 @@ def moved_alike(images: Tensor, details: Tensor, generator: torch.Generator) -> 
     return result[0], result[1][:, 0].round().long()
 
 
-def _mirrored(truth: Truth, which: Tensor) -> Truth:
+def mirrored_alike(truth: Truth, which: Tensor) -> Truth:
     """Return the truth of pictures of which those at `which`, (B,), are mirrored: only the side is another."""
     words, side = truth.words.clone(), list(ATTRIBUTES).index("side")
     known = which & (words[:, side] != UNKNOWN)
-    words[known, side] = 1 - words[known, side]
+    words[:, side] = torch.where(known, 1 - words[:, side], words[:, side])
     return Truth(words, truth.numbers, truth.seen)
 
 

@@ -66,7 +66,8 @@ def weights_of(schedule: Schedule) -> Tensor:
 
 def draw_timesteps(count: int, generator: torch.Generator) -> Tensor:
     """(count,): most of them from above the middle, where pictures take shape and color, the rest from all of it."""
-    middle = torch.sigmoid(torch.randn(count, generator=generator) * 0.9 + 0.8) * STEPS
-    anywhere = torch.rand(count, generator=generator) * STEPS
-    chosen = torch.where(torch.rand(count, generator=generator) < 0.6, middle, anywhere)
+    where = generator.device
+    middle = torch.sigmoid(torch.randn(count, generator=generator, device=where) * 0.9 + 0.8) * STEPS
+    anywhere = torch.rand(count, generator=generator, device=where) * STEPS
+    chosen = torch.where(torch.rand(count, generator=generator, device=where) < 0.6, middle, anywhere)
     return chosen.long().clamp(0, STEPS - 1)

@@ -80,12 +80,16 @@ class Parts(nn.Module):
 
     MEASURES = 6
     OVERALL = 5
+    usual: Tensor
+    usual_overall: Tensor
 
     def __init__(self, channels: int, parts: int, seen: int, trunk: slice, head: slice) -> None:
         super().__init__()
         self.which = nn.Conv2d(channels, parts, 1)
         self.what = nn.Conv2d(channels, seen, 1)
         self.trunk, self.head = trunk, head
+        for name, numbers in (("usual", _USUAL), ("usual_overall", _USUAL_OVERALL)):
+            self.register_buffer(name, torch.tensor(numbers), persistent=False)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See the class."""
@@ -116,8 +120,8 @@ class Parts(nn.Module):
         share = (sums[..., :1] / (all_of_it[..., :1] + 1) + 1e-3).log()
         each = torch.cat([off[..., :1] * facing, off[..., 1:], own, slant, share], 2)
         overall = torch.cat([middle, size.log(), facing, (all_of_it[..., :1] / likely.shape[2] + 1e-3).log()], 2)
-        usual = [each.new_tensor(numbers) for numbers in (_USUAL, _USUAL_OVERALL)]
-        each, overall = ((what - of[0]) / of[1] for what, of in zip((each, overall), usual, strict=True))
+        usual, usual_overall = self.usual.to(each.dtype), self.usual_overall.to(each.dtype)
+        each, overall = (each - usual[0]) / usual[1], (overall - usual_overall[0]) / usual_overall[1]
         return torch.cat([each.flatten(1), overall.flatten(1)], 1)
 
 

@@ -78,3 +78,12 @@ def misplaced(seen: Tensor, parts: Tensor) -> Tensor:
 def misaligned(seen: Tensor, judged: Tensor) -> Tensor:
     """Return one minus the mean cosine between the UNet's and the judge's features, (B, C, 8, 8) each."""
     return 1 - functional.cosine_similarity(seen.float(), judged, dim=1).mean()
+
+
+def importance(parts: Tensor, subject: float) -> Tensor:
+    """Return what each place's error counts, (B, 16, 16), 1 in each picture's mean: `subject` times where an animal is.
+
+    Where nobody knows the parts, as in others' drawings, all places count the same.
+    """
+    counts = torch.where(parts > 0, subject, 1.0)
+    return counts / counts.mean((1, 2), keepdim=True)

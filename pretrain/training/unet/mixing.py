@@ -13,13 +13,13 @@ def mix_tails(sequence: Tensor, empty: Tensor, generator: torch.Generator, names
     scene), some those of a stranger. So the head alone carries the scene, and a tail is a place to find looks in. A
     tenth of the rows becomes the empty text, for guidance. `names` (B, TAIL, WIDTH) are added to the tails.
     """
-    rows = len(sequence)
-    partner = torch.arange(rows) ^ 1
-    stranger = torch.randperm(rows, generator=generator)
-    draw = torch.rand(rows, generator=generator)
-    source = torch.where(draw < 0.5, torch.arange(rows), torch.where(draw < 0.82, partner, stranger))
+    rows, where = len(sequence), sequence.device
+    own = torch.arange(rows, device=where)
+    stranger = torch.rand(rows, generator=generator, device=where).argsort()
+    draw = torch.rand(rows, generator=generator, device=where)
+    source = torch.where(draw < 0.5, own, torch.where(draw < 0.82, own ^ 1, stranger))
     mixed = torch.cat([sequence[:, :-TAIL], sequence[source, -TAIL:]], 1)
     if names is not None:
         mixed = with_tail_added(mixed, names)
-    dropped = torch.rand(rows, generator=generator) < 0.1
+    dropped = torch.rand(rows, generator=generator, device=where) < 0.1
     return torch.where(dropped[:, None, None], empty, mixed)

@@ -48,8 +48,9 @@ def hidden(looks: Tensor, groups: Mapping[str, int], generator: torch.Generator)
 
     So the words of a prompt stay worth reading, and who does not know something may leave it out.
     """
-    kept = (torch.rand(len(looks), len(groups), generator=generator) >= _HIDDEN).float()
-    return looks * kept.repeat_interleave(torch.tensor(list(groups.values())), 1)
+    kept = torch.rand(len(looks), len(groups), generator=generator, device=looks.device) >= _HIDDEN
+    each = [kept[:, which, None].expand(-1, width) for which, width in enumerate(groups.values())]
+    return looks * torch.cat(each, 1)
 
 
 def save_names(names: Names, path: Path) -> None:

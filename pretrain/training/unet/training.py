@@ -14,7 +14,7 @@ from pretrain.training.sampling import sample_sheet
 from pretrain.training.schedule import STEPS, draw_timesteps, schedule_for, scheduler_of, weights_of
 from pretrain.training.text import open_text, tokens
 from pretrain.training.trainer import Budget, Trainer
-from pretrain.training.unet.denoiser import Denoiser, misaligned, misplaced, new_unet
+from pretrain.training.unet.denoiser import Denoiser, importance, misaligned, misplaced, new_unet
 from pretrain.training.unet.mixing import mix_tails
 from pretrain.training.unet.names import NAMES_FILE, Names, hidden, open_names, save_names, with_tail_added
 from pretrain.training.unet.wording import begin_with_words
@@ -61,7 +61,7 @@ def train_unet(folder: Path, budget: Budget, rate: float, bfloat16: bool = False
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             predicted, seen, aligned = denoiser(schedule.add_noise(latents, noise, timesteps), timesteps, sequence)
         squares = (predicted.float() - schedule.target(latents, noise, timesteps)).pow(2).mean(1)
-        error = (squares * _importance(parts, world.subject)).flatten(1).mean(1)
+        error = (squares * importance(parts, world.subject)).flatten(1).mean(1)
         loss = torch.mean(error * weights[timesteps]) + PARTS_WEIGHT * misplaced(seen.float(), parts)
         if aligned is not None:
             loss = loss + ALIGNED_WEIGHT * misaligned(aligned, data.judgement(rows))
@@ -98,15 +98,6 @@ def _names(taught: Path | None, world: World, text: TextEncoder, tokenizer: Toke
     if rank() == 0:
         print(f"names begin as captions: {100 * unsaid:.1f} % of what those add is not said by names", flush=True)
     return names
-
-
-def _importance(parts: Tensor, subject: float) -> Tensor:
-    """Return what each place's error counts, (B, 16, 16), 1 in each picture's mean: `subject` times where an animal is.
-
-    Where nobody knows the parts, as in others' drawings, all places count the same.
-    """
-    importance = torch.where(parts > 0, subject, 1.0)
-    return importance / importance.mean((1, 2), keepdim=True)
 
 
 @torch.no_grad()

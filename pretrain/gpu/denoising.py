@@ -1,0 +1,154 @@
+"""Trains the UNet, and the names that it reads, on pictures that are still being drawn."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from core.diffusion.schedule import Schedule
+from pretrain.captions.tokenizer import open_tokenizer
+from pretrain.gpu.bank import CHUNK, Bank, Intake, as_images, on_device
+from pretrain.gpu.board import ALIKE_CHUNK, CAPTIONS, LOOKS, OUTSIDE_CHUNK, PAIRS_CHUNK, Rows, open_board
+from pretrain.gpu.learner import Learner
+from pretrain.training.models import TextEncoder, Unet, UNet2DConditionModel, Vae
+from pretrain.training.schedule import STEPS, draw_timesteps, schedule_for, scheduler_of, weights_of
+from pretrain.training.text import WIDTH, open_text, tokens
+from pretrain.training.unet import Names, hidden, mix_tails, open_names, save_names
+from pretrain.training.unet.denoiser import importance
+from pretrain.training.unet.names import NAMES_FILE
+from pretrain.training.unet.training import NAMED, PLAINLY
+from pretrain.training.unet.wording import begin_with_words
+from pretrain.training.vae import open_vae
+from pretrain.worlds import MENAGERIE
+
+CAPACITY = 360_000  # pictures; 70 KB each
+RATE = 1e-3
+_AT_LAST = 0.1  # share of the steps at the noisiest tenth, beside those that every training draws there
+_UNKNOWN = 255
+
+
+class Subjects(nn.Module):
+    """The UNet and the names that are learned with it."""
+
+    def __init__(self, unet: Unet, names: Names) -> None:
+        super().__init__()
+        self.unet, self.names = unet, names
+
+
+class Encoded:
+    """Latents, captions' encodings, parts and looks of what is drawn, taken from a board."""
+
+    def __init__(self, work: Path, board: Path, device: torch.device, capacity: int = CAPACITY) -> None:
+        self.device = device
+        self.vae: Vae = open_vae(work).to(device, memory_format=torch.channels_last)
+        self.text: TextEncoder = open_text(work).to(device)
+        self.empty = self.encode(tokens(open_tokenizer(work), [""]))[0]
+        channels = MENAGERIE.channels
+        self.bank = Bank(
+            capacity, CHUNK,
+            {
+                "latents": ((channels, 16, 16), torch.float16),
+                "text": ((CAPTIONS, MENAGERIE.max_tokens, WIDTH), torch.float16),
+                "parts": ((16, 16), torch.uint8),
+                "looks": ((LOOKS,), torch.float32),
+            },
+            device,
+        )  # fmt: skip
+        self.intake = Intake(open_board(board), (ALIKE_CHUNK, PAIRS_CHUNK, OUTSIDE_CHUNK), self.take)
+
+    def take(self, rows: Rows, _kind: int) -> None:
+        """Encode a chunk and keep it."""
+        images = as_images(on_device(rows, "images", self.device))
+        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16):
+            latents = self.vae.encode(images).latent_dist.mode().float() * self.vae.config.scaling_factor
+        ids = on_device(rows, "tokens", self.device).long()
+        self.bank.put({
+            "latents": latents,
+            "text": self.encode(ids.flatten(0, 1)).unflatten(0, ids.shape[:2]),
+            "parts": on_device(rows, "parts", self.device),
+            "looks": on_device(rows, "looks", self.device),
+        })  # fmt: skip
+
+    @torch.no_grad()
+    def encode(self, ids: Tensor) -> Tensor:
+        """Return the encodings (B, tokens, WIDTH) of tokens (B, tokens)."""
+        encoded: Tensor = self.text(input_ids=ids.to(self.device))[0]
+        return encoded
+
+
+def schedule_on(work: Path, device: torch.device) -> Schedule:
+    """Return the noise schedule of a work folder, its table on a device."""
+    schedule = schedule_for(work)
+    return replace(schedule, alphas_cumprod=schedule.alphas_cumprod.to(device))
+
+
+def generator_of(device: torch.device) -> torch.Generator:
+    """Return the device's usual source of random numbers, which recorded steps can draw from."""
+    if device.type != "cuda":
+        return torch.default_generator
+    return torch.cuda.default_generators[device.index or 0]
+
+
+def late_timesteps(count: int, generator: torch.Generator) -> Tensor:
+    """Return timesteps (count,) as every training draws them, more of them where colors begin."""
+    late = STEPS - 1 - (torch.rand(count, generator=generator, device=generator.device) * STEPS / 10).long()
+    which = torch.rand(count, generator=generator, device=generator.device) < _AT_LAST
+    return torch.where(which, late, draw_timesteps(count, generator))
+
+
+def open_subjects(work: Path, encoded: Encoded) -> Subjects:
+    """Return the UNet and names in a work folder; names that are not there begin as captions."""
+    unet = UNet2DConditionModel.from_pretrained(work / "unet").float()
+    if (work / NAMES_FILE).exists():
+        names = open_names(work / NAMES_FILE, MENAGERIE.groups)
+    else:
+        names = Names(MENAGERIE.groups)
+        text = open_text(work)
+        print(f"names: {begin_with_words(names, MENAGERIE, text, open_tokenizer(work)):.3f} is not said", flush=True)
+    unet.requires_grad_(True)
+    names.requires_grad_(True)
+    return Subjects(unet.to(encoded.device, memory_format=torch.channels_last), names.to(encoded.device))
+
+
+def save_subjects(subjects: Subjects, out: Path) -> None:
+    """Write both into a folder, in float16."""
+    subjects.unet.half().save_pretrained(out / "unet")
+    save_names(subjects.names, out / NAMES_FILE)
+    scheduler_of(MENAGERIE).save_pretrained(out / "scheduler")
+
+
+def learner_of(
+    work: Path, board: Path, device: torch.device, compiled: bool, rows_a_step: int
+) -> tuple[Learner[Subjects], Encoded]:
+    """Return a training of the UNet in a work folder, and what it learns from."""
+    encoded = Encoded(work, board, device)
+    subjects = open_subjects(work, encoded)
+    schedule, generator = schedule_on(work, device), generator_of(device)
+    weights = weights_of(schedule_for(work)).to(device)
+    unet = torch.compile(subjects.unet) if compiled else subjects.unet
+    columns = encoded.bank.columns
+
+    def loss_of() -> Tensor:
+        rows = encoded.bank.draw(rows_a_step // 2, 2)
+        looks = columns["looks"][rows]
+        drawn = torch.rand(2, len(rows), device=device)
+        called = ~looks.isnan().any(1) & (drawn[0] < NAMED)
+        which = torch.randint(CAPTIONS, (len(rows),), device=device)
+        which = torch.where(called & (drawn[1] < PLAINLY), CAPTIONS - 1, which)
+        names = subjects.names(hidden(looks.nan_to_num(), MENAGERIE.groups, generator)) * called[:, None, None]
+        sequence = mix_tails(columns["text"][rows, which].float(), encoded.empty, generator, names)
+        latents = columns["latents"][rows].float()
+        timesteps = late_timesteps(len(rows), generator)
+        noise = torch.randn_like(latents)
+        noisy = schedule.add_noise(latents, noise, timesteps).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16):
+            predicted = unet(noisy, timesteps, sequence).sample
+        squares = (predicted.float() - schedule.target(latents, noise, timesteps)).pow(2).mean(1)
+        parts = columns["parts"][rows]
+        error = (squares * importance(torch.where(parts == _UNKNOWN, 0, parts), MENAGERIE.subject)).flatten(1).mean(1)
+        return torch.mean(error * weights[timesteps])
+
+    return Learner(subjects, loss_of, RATE, device), encoded
