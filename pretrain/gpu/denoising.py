@@ -14,7 +14,7 @@ from pretrain.gpu.bank import CHUNK, Bank, Intake, as_images, on_device
 from pretrain.gpu.board import ALIKE_CHUNK, CAPTIONS, LOOKS, OUTSIDE_CHUNK, PAIRS_CHUNK, Rows, open_board
 from pretrain.gpu.learner import Learner
 from pretrain.training.models import TextEncoder, Unet, UNet2DConditionModel, Vae
-from pretrain.training.schedule import STEPS, draw_timesteps, schedule_for, scheduler_of, weights_of
+from pretrain.training.schedule import LATE, draw_timesteps, schedule_for, scheduler_of, weights_of
 from pretrain.training.text import WIDTH, open_text, tokens
 from pretrain.training.unet import Names, hidden, mix_tails, open_names, save_names
 from pretrain.training.unet.denoiser import importance
@@ -26,7 +26,6 @@ from pretrain.worlds import MENAGERIE
 
 CAPACITY = 360_000  # pictures; 70 KB each
 RATE = 1e-3
-_AT_LAST = 0.1  # share of the steps at the noisiest tenth, beside those that every training draws there
 _UNKNOWN = 255
 
 
@@ -92,13 +91,6 @@ def generator_of(device: torch.device) -> torch.Generator:
     return torch.cuda.default_generators[device.index or 0]
 
 
-def late_timesteps(count: int, generator: torch.Generator) -> Tensor:
-    """Return timesteps (count,) as every training draws them, more of them where colors begin."""
-    late = STEPS - 1 - (torch.rand(count, generator=generator, device=generator.device) * STEPS / 10).long()
-    which = torch.rand(count, generator=generator, device=generator.device) < _AT_LAST
-    return torch.where(which, late, draw_timesteps(count, generator))
-
-
 def open_subjects(work: Path, encoded: Encoded) -> Subjects:
     """Return the UNet and names in a work folder; names that are not there begin as captions."""
     unet = UNet2DConditionModel.from_pretrained(work / "unet").float()
@@ -141,7 +133,7 @@ def learner_of(
         names = subjects.names(hidden(looks.nan_to_num(), MENAGERIE.groups, generator)) * called[:, None, None]
         sequence = mix_tails(columns["text"][rows, which].float(), encoded.empty, generator, names)
         latents = columns["latents"][rows].float()
-        timesteps = late_timesteps(len(rows), generator)
+        timesteps = draw_timesteps(len(rows), generator, LATE)
         noise = torch.randn_like(latents)
         noisy = schedule.add_noise(latents, noise, timesteps).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16):

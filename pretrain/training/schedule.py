@@ -11,6 +11,7 @@ from pretrain.training.models import DDIMScheduler, Scheduler
 from pretrain.worlds import CRITTERS, World, world_of
 
 STEPS = 1000
+LATE = 0.1  # of a UNet's timesteps come from the noisiest tenth, beside those that are drawn there anyway
 
 
 def scheduler_of(world: World) -> Scheduler:
@@ -64,10 +65,16 @@ def weights_of(schedule: Schedule) -> Tensor:
     return little * (1 + 1 / snr).clamp(max=100.0) if schedule.prediction_type == "epsilon" else little
 
 
-def draw_timesteps(count: int, generator: torch.Generator) -> Tensor:
-    """(count,): most of them from above the middle, where pictures take shape and color, the rest from all of it."""
+def draw_timesteps(count: int, generator: torch.Generator, late: float = 0.0) -> Tensor:
+    """(count,): most of them from above the middle, where pictures take shape and color, the rest from all of it.
+
+    `late` is the share that comes from the noisiest tenth, where colors begin if noise ends without a trace of them.
+    """
     where = generator.device
     middle = torch.sigmoid(torch.randn(count, generator=generator, device=where) * 0.9 + 0.8) * STEPS
     anywhere = torch.rand(count, generator=generator, device=where) * STEPS
     chosen = torch.where(torch.rand(count, generator=generator, device=where) < 0.6, middle, anywhere)
+    if late:
+        last = STEPS * (1 - torch.rand(count, generator=generator, device=where) / 10)
+        chosen = torch.where(torch.rand(count, generator=generator, device=where) < late, last, chosen)
     return chosen.long().clamp(0, STEPS - 1)
