@@ -35,6 +35,7 @@ def pick_device(name: str) -> torch.device:
     if name != "auto" and not name.startswith("cuda"):
         return torch.device(name)
     if torch.cuda.is_available():
+        leave_cudnn_attention_out()
         return torch.device("cuda" if name == "auto" else name)
     found = nvidia_devices()
     built: bool = torch.backends.cuda.is_built()  # type: ignore[no-untyped-call]  # torch
@@ -47,6 +48,15 @@ def pick_device(name: str) -> torch.device:
         f"device is {name} and the machine has {', '.join(found) or 'no NVIDIA device'}, but {why}: "
         "see nvidia-smi, or set TAILOR_DEVICE=cpu to compute on the CPU"
     )
+
+
+def leave_cudnn_attention_out() -> None:
+    """Leave attention on CUDA to flash and memory-efficient kernels: cuDNN's way back makes NaN of a tail's gradient.
+
+    It does so on Hopper GPUs for some lengths and sizes, forwards nothing is wrong (pytorch 196678, 134001; since torch
+    2.11 it goes first there).
+    """
+    torch.backends.cuda.enable_cudnn_sdp(False)
 
 
 def auto_dtype(device: torch.device) -> torch.dtype:

@@ -76,7 +76,7 @@ def open_board(folder: Path) -> Board:
 
 
 def draw_on(folder: Path, work: Path, rank: int, processes: int, first: int = 0) -> None:
-    """Draw every `processes`-th chunk of a board, from the `rank`-th on, until it is full.
+    """Draw every `processes`-th chunk of a board, from the `rank`-th on, until it is full; what is there stays.
 
     `first` chunks of the same world were drawn elsewhere: these show others. With work/outside there, some chunks show
     drawings by others.
@@ -84,6 +84,8 @@ def draw_on(folder: Path, work: Path, rank: int, processes: int, first: int = 0)
     board, tokenizer = open_board(folder), open_tokenizer(work)
     outside = fetch(work) if (work / "outside").exists() else None
     for number in range(rank, len(board.kinds), processes):
+        if board.kinds[number] != EMPTY:
+            continue
         kind = _PATTERN[(first + number) % len(_PATTERN)]
         if kind == OUTSIDE_CHUNK and outside is None:
             kind = PAIRS_CHUNK

@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 from core.diffusion.schedule import Schedule
 from pretrain.captions.tokenizer import open_tokenizer
-from pretrain.gpu.bank import CHUNK, Bank, Intake, as_images, on_device
-from pretrain.gpu.board import ALIKE_CHUNK, CAPTIONS, LOOKS, OUTSIDE_CHUNK, PAIRS_CHUNK, Rows, open_board
+from pretrain.gpu.bank import Bank, Intake, as_images, on_device, quickly
+from pretrain.gpu.board import ALIKE_CHUNK, CAPTIONS, CHUNK, OUTSIDE_CHUNK, PAIRS_CHUNK, Rows, open_board
 from pretrain.gpu.learner import Learner
+from pretrain.menagerie.names import WIDTH as LOOKS
 from pretrain.training.models import TextEncoder, Unet, UNet2DConditionModel, Vae
 from pretrain.training.schedule import LATE, draw_timesteps, schedule_for, scheduler_of, weights_of
 from pretrain.training.text import WIDTH, open_text, tokens
@@ -61,12 +62,12 @@ class Encoded:
     def take(self, rows: Rows, _kind: int) -> None:
         """Encode a chunk and keep it."""
         images = as_images(on_device(rows, "images", self.device))
-        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16):
+        with torch.no_grad(), quickly(self.device):
             latents = self.vae.encode(images).latent_dist.mode().float() * self.vae.config.scaling_factor
         ids = on_device(rows, "tokens", self.device).long()
         self.bank.put({
             "latents": latents,
-            "text": self.encode(ids.flatten(0, 1)).unflatten(0, ids.shape[:2]),
+            "text": self.encode(ids.flatten(0, 1)).view(*ids.shape, WIDTH),
             "parts": on_device(rows, "parts", self.device),
             "looks": on_device(rows, "looks", self.device),
         })  # fmt: skip
@@ -112,15 +113,12 @@ def save_subjects(subjects: Subjects, out: Path) -> None:
     scheduler_of(MENAGERIE).save_pretrained(out / "scheduler")
 
 
-def learner_of(
-    work: Path, board: Path, device: torch.device, compiled: bool, rows_a_step: int
-) -> tuple[Learner[Subjects], Encoded]:
+def learner_of(work: Path, board: Path, device: torch.device, rows_a_step: int) -> tuple[Learner[Subjects], Encoded]:
     """Return a training of the UNet in a work folder, and what it learns from."""
     encoded = Encoded(work, board, device)
     subjects = open_subjects(work, encoded)
     schedule, generator = schedule_on(work, device), generator_of(device)
     weights = weights_of(schedule_for(work)).to(device)
-    unet = torch.compile(subjects.unet) if compiled else subjects.unet
     columns = encoded.bank.columns
 
     def loss_of() -> Tensor:
@@ -136,8 +134,8 @@ def learner_of(
         timesteps = draw_timesteps(len(rows), generator, LATE)
         noise = torch.randn_like(latents)
         noisy = schedule.add_noise(latents, noise, timesteps).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16):
-            predicted = unet(noisy, timesteps, sequence).sample
+        with quickly(device):
+            predicted = subjects.unet(noisy, timesteps, sequence).sample
         squares = (predicted.float() - schedule.target(latents, noise, timesteps)).pow(2).mean(1)
         parts = columns["parts"][rows]
         error = (squares * importance(torch.where(parts == _UNKNOWN, 0, parts), MENAGERIE.subject)).flatten(1).mean(1)

@@ -9,10 +9,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.diffusion.prior import LookingEncoder, TailPrior
-from pretrain.gpu.bank import CHUNK, Bank, Intake, as_images, on_device
-from pretrain.gpu.board import ALIKE_CHUNK, CAPTIONS, LOOKS, OUTSIDE_CHUNK, Rows, open_board
+from pretrain.gpu.bank import Bank, Intake, as_images, on_device, quickly
+from pretrain.gpu.board import ALIKE_CHUNK, CAPTIONS, CHUNK, OUTSIDE_CHUNK, Rows, open_board
 from pretrain.gpu.denoising import Encoded, generator_of, schedule_on
 from pretrain.gpu.learner import Learner
+from pretrain.menagerie.names import WIDTH as LOOKS
 from pretrain.training.models import UNet2DConditionModel
 from pretrain.training.prior import TIMESTEPS, new_prior
 from pretrain.training.schedule import STEPS, schedule_for, weights_of
@@ -75,12 +76,11 @@ def naming_learner(work: Path, prior: TailPrior, sights: Sights, device: torch.d
 
 
 def guessing_learner(
-    work: Path, prior: TailPrior, sights: Sights, device: torch.device, compiled: bool, rows_a_step: int
+    work: Path, prior: TailPrior, sights: Sights, device: torch.device, rows_a_step: int
 ) -> Learner[TailPrior]:
     """Return a training through the frozen UNet: one picture's guess helps to denoise another of the same animal."""
-    frozen = UNet2DConditionModel.from_pretrained(work / "unet").float().requires_grad_(False).eval()
-    frozen = frozen.to(device, memory_format=torch.channels_last)
-    unet = torch.compile(frozen) if compiled else frozen
+    unet = UNet2DConditionModel.from_pretrained(work / "unet").float().requires_grad_(False).eval()
+    unet = unet.to(device, memory_format=torch.channels_last)
     schedule, generator = schedule_on(work, device), generator_of(device)
     weights = weights_of(schedule_for(work)).to(device)
     columns = sights.bank.columns
@@ -93,7 +93,7 @@ def guessing_learner(
         timesteps = torch.randint(TIMESTEPS[0], STEPS, (len(rows),), generator=generator, device=device)
         noise = torch.randn_like(latents)
         noisy = schedule.add_noise(latents, noise, timesteps).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16):
+        with quickly(device):
             predicted = unet(noisy, timesteps, sequence).sample
         squares = (predicted.float() - schedule.target(latents, noise, timesteps)).pow(2).mean(1)
         parts = columns["parts"][others]

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from pretrain.gpu.bank import CHUNK, Bank, Intake, as_images, on_device
-from pretrain.gpu.board import ALIKE_CHUNK, Rows, open_board
+from pretrain.gpu.bank import Bank, Intake, as_images, on_device, quickly
+from pretrain.gpu.board import ALIKE_CHUNK, CHUNK, Rows, open_board
 from pretrain.gpu.denoising import generator_of
 from pretrain.gpu.learner import Learner
 from pretrain.menagerie.captions import ATTRIBUTES
@@ -46,14 +46,17 @@ class Lookers:
         found = {name: on_device(rows, name, self.device) for name in self.drawn.columns}
         self.drawn.put(found)
         some = {name: column[::_DECODED_OF] for name, column in found.items()}
-        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16):
+        with torch.no_grad(), quickly(self.device):
             latents = self._vae.encode(as_images(some["images"])).latent_dist.mode()
             back = self._vae.decode(latents).sample
         some["images"] = back.float().clamp(-1, 1).add(1).mul(127.5).round().byte().permute(0, 2, 3, 1)
         self.decoded.put(some)
 
     def lesson(self, groups: int, again: int, generator: torch.Generator) -> Lesson:
-        """Return a batch of so many groups of look-alikes and round trips of others, as `lessons.Lessons.batch` does, without reading a value back to the host."""
+        """Return a batch of so many groups of look-alikes, and round trips of others, as `lessons.Lessons.batch` does.
+
+        Nothing is read back to the host.
+        """
         each = ALIKE * SCENES
         drawn, others = self.drawn.draw(groups, each), self.decoded.draw(again)
         columns = {
@@ -74,7 +77,7 @@ class Lookers:
 
 
 def learner_of(
-    work: Path, board: Path, name: str, device: torch.device, compiled: bool, rows_a_step: int
+    work: Path, board: Path, name: str, device: torch.device, rows_a_step: int
 ) -> tuple[Learner[Judge], Lookers]:
     """Return a training of judge "a" or "b", or the "reader", with the weights in a work folder if there are any."""
     path = work / "judges" / f"judge_{name}.safetensors"
@@ -83,12 +86,11 @@ def learner_of(
     judge.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     lookers = Lookers(work, board, device)
     groups, generator = rows_a_step // (ALIKE * SCENES + 2), generator_of(device)
-    seeing = torch.compile(judge) if compiled else judge
 
     def loss_of() -> Tensor:
         lesson = lookers.lesson(groups, rows_a_step - groups * ALIKE * SCENES, generator)
-        with torch.autocast(device.type, torch.bfloat16):
-            reading = seeing(lesson.images.contiguous(memory_format=torch.channels_last))
+        with quickly(device):
+            reading = judge(lesson.images.contiguous(memory_format=torch.channels_last))
         return judge_loss(reading, lesson)
 
     return Learner(judge, loss_of, RATE, device), lookers

@@ -1,4 +1,4 @@
-"""A training on one device against the clock: optimizer, averaged weights, on a GPU each step one captured graph."""
+"""A training on one device against the clock: optimizer, averaged weights, on a GPU each step one recorded graph."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-_WARM_UP = 3  # steps before a graph is captured
+_WARM_UP = 3  # steps before one is recorded
 _RATE_RISES = 0.02  # share of the time
-_DECAY = 0.999  # of the averaged weights
+_DECAY = 0.999  # of the averaged weights, which follow faster at first, as `trainer.Trainer`'s do
+_BETWEEN, _TELL, _KEEP = 2.0, 10.0, 60.0  # seconds
+_MOST_SPOILED = 0.5  # of the recent steps
 Module = TypeVar("Module", bound=nn.Module)
 
 
@@ -20,7 +22,8 @@ class Learner(Generic[Module]):
     """Module, optimizer and averaged weights, and a loss of the next batch that needs nothing of the host.
 
     The loss must not read a value back: on a GPU the whole step, the optimizer's part too, is recorded once as a graph
-    and replayed, since launching a small network's kernels one by one takes longer than running them.
+    and replayed, since launching a small network's kernels one by one takes longer than running them. Numbers of a
+    gradient that are not finite count as 0; when that befalls most steps the training ends with FloatingPointError.
     """
 
     def __init__(self, module: Module, loss_of: Callable[[], Tensor], rate: float, device: torch.device) -> None:
@@ -29,39 +32,65 @@ class Learner(Generic[Module]):
         self.average = copy.deepcopy(module).requires_grad_(False).eval()
         self.steps = 0
         self._loss_of, self._rate, self._device = loss_of, rate, device
-        self._weights = [weight for weight in module.parameters() if weight.requires_grad]
-        self._averages = [
-            average
-            for average, weight in zip(self.average.parameters(), module.parameters(), strict=True)
-            if weight.requires_grad
-        ]
+        both = list(zip(self.average.parameters(), module.parameters(), strict=True))
+        self._weights: list[Tensor] = [weight for _, weight in both if weight.requires_grad]
+        self._averages: list[Tensor] = [average for average, weight in both if weight.requires_grad]
         on_gpu = device.type == "cuda"
         self._now = torch.tensor(0.0, device=device)
         self._optimizer = torch.optim.AdamW(
             self._weights, lr=self._now, betas=(0.9, 0.98), weight_decay=0.01, fused=on_gpu, capturable=on_gpu
         )
-        self._running = torch.zeros((), device=device)
+        self._loss, self._spoiled = (torch.zeros((), device=device) for _ in range(2))  # of the last fifty steps
+        self._followed = torch.zeros((), device=device)
         self._graph: torch.cuda.CUDAGraph | None = None
 
-    def train(self, seconds: float, anneal: float, between: Callable[[], None], name: str) -> None:
-        """Step for so long, the rate falling to 0 over the last `anneal`; `between` is called every other second."""
+    def train(
+        self, seconds: float, anneal: float, between: Callable[[], object], keep: Callable[[], object], name: str
+    ) -> None:
+        """Step for so long, the rate falling to 0 over the last `anneal`.
+
+        `between` is called every other second, `keep` every minute and in the end. FloatingPointError when most
+        gradients are not finite.
+        """
         self.module.train()
         self._prepare()
-        started, called, told = time.monotonic(), 0.0, 0.0
+        started = time.monotonic()
+        called = told = kept = 0.0
         while (spent := time.monotonic() - started) < seconds:
             used = spent / seconds
-            rises, falls = min(1.0, used / _RATE_RISES + 0.05), min(1.0, (1 - used) / anneal)
-            self._now.fill_(self._rate * min(rises, falls))
+            self._now.fill_(self._rate * min(1.0, used / _RATE_RISES + 0.05, (1 - used) / anneal))
             self._step()
-            if spent - called > 2:
+            if spent - called > _BETWEEN:
                 self._wait()  # so that the clock tells what has been done, not what was asked for
                 between()
                 called = spent
-            if spent - told > 10:
-                print(f"{name}: step {self.steps} loss {float(self._running):.4f} {spent:.0f} s", flush=True)
+            if spent - told > _TELL:
+                self._tell(name, spent)
                 told = spent
+            if spent - kept > _KEEP:
+                keep()
+                kept = spent
         self._wait()
-        print(f"{name}: {self.steps} steps, loss {float(self._running):.4f}", flush=True)
+        self._tell(name, spent)
+        keep()
+
+    def _tell(self, name: str, spent: float) -> None:
+        loss, spoiled = float(self._loss), float(self._spoiled)
+        print(f"{name}: step {self.steps}, loss {loss:.4f}, {spent:.0f} s, spoiled {spoiled:.3f}", flush=True)
+        if spoiled > _MOST_SPOILED:
+            raise FloatingPointError(f"{name}: most gradients are not finite: {self._spoiling()}")
+
+    def _spoiling(self) -> str:
+        """Tell of one more batch what of it is not finite."""
+        self._optimizer.zero_grad(set_to_none=True)
+        loss = self._loss_of()
+        loss.backward()  # type: ignore[no-untyped-call]
+        found = [
+            name
+            for name, weight in self.module.named_parameters()
+            if weight.grad is not None and not weight.grad.isfinite().all()
+        ]
+        return f"the loss is {float(loss.detach()):.4g}, of {len(found)} weights the gradient, first {found[:3]}"
 
     def _wait(self) -> None:
         if self._device.type == "cuda":
@@ -79,21 +108,18 @@ class Learner(Generic[Module]):
         if self._device.type != "cuda":
             return
         started = time.monotonic()
-        stream = torch.cuda.Stream()
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(_WARM_UP):
                 self._update()
         torch.cuda.current_stream().wait_stream(stream)
-        torch.cuda.synchronize()
+        if float(self._spoiled):
+            raise FloatingPointError(f"the first gradients are not finite: {self._spoiling()}")
         self._optimizer.zero_grad(set_to_none=True)
         graph = torch.cuda.CUDAGraph()
-        try:
-            with torch.cuda.graph(graph):
-                self._update()
-        except RuntimeError as error:
-            print(f"a step could not be recorded, which makes it slow: {error}", flush=True)
-            return
+        with torch.cuda.graph(graph):
+            self._update()
         self._graph = graph
         print(f"a step was recorded after {time.monotonic() - started:.0f} s", flush=True)
 
@@ -101,8 +127,21 @@ class Learner(Generic[Module]):
         self._optimizer.zero_grad(set_to_none=True)
         loss = self._loss_of()
         loss.backward()  # type: ignore[no-untyped-call]
+        gradients = [weight.grad for weight in self._weights if weight.grad is not None]
+        sound = torch.stack(torch._foreach_norm(gradients)).isfinite().all()
+        for gradient in gradients:
+            gradient.nan_to_num_(0.0, 0.0, 0.0)
         nn.utils.clip_grad_norm_(self._weights, 1.0)
         self._optimizer.step()
         with torch.no_grad():
-            torch._foreach_lerp_(self._averages, self._weights, 1 - _DECAY)
-            self._running.lerp_(loss.detach(), 0.02)
+            self._follow()
+            self._spoiled.lerp_((~sound).float(), 0.02)
+            self._loss.lerp_(loss.detach().nan_to_num(), 0.02)
+
+    def _follow(self) -> None:
+        """Move the averaged weights towards the current ones."""
+        self._followed += 1
+        share = 1 - ((1 + self._followed) / (10 + self._followed)).clamp(max=_DECAY)
+        ways = torch._foreach_sub(self._weights, self._averages)
+        torch._foreach_mul_(ways, share)
+        torch._foreach_add_(self._averages, ways)

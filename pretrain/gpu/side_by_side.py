@@ -1,114 +1,161 @@
-"""`python -m pretrain.gpu`: draws in most processes and trains several networks side by side in others."""
+"""Draws in most processes and trains several networks in others, side by side or one after the other."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import time
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
 from multiprocessing import get_context
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import torch
 
+from core.diffusion.devices import leave_cudnn_attention_out
 from core.diffusion.prior import save_prior
 from pretrain.gpu import denoising, guessing, judging
 from pretrain.gpu.board import draw_on, new_board
 from pretrain.judging.network import save_judge
 from pretrain.training.parallel import settle
 
-_FIRST_PICTURES = 200  # chunks, before anybody learns
+TRAININGS = ("unet", "prior", "a", "b", "reader")
 
 
-def _draw(board: Path, work: Path, rank: int, processes: int, first: int) -> None:
+@dataclass(frozen=True)
+class Plan:
+    """What all trainings of a run share."""
+
+    work: Path
+    board: Path
+    first: int  # how many chunks were drawn before
+    least: int  # chunks, before anybody learns
+    rows: int  # pictures a step
+    anneal: float
+    naming: float  # seconds in which a prior learns names
+    ends: float  # when all must have ended, as `time.time` tells it
+
+    def seconds(self, wanted: float) -> float:
+        """Return how long a training that begins now may take."""
+        return min(wanted, self.ends - time.time())
+
+
+def _draw(plan: Plan, rank: int, processes: int) -> None:
     os.nice(10)
     settle()
-    draw_on(board, work, rank, processes, first)
+    draw_on(plan.board, plan.work, rank, processes, plan.first)
 
 
-def _device(index: int = 0) -> torch.device:
+def _learn(jobs: list[tuple[str, float]], plan: Plan) -> None:
+    device = _device()
+    for name, seconds in jobs:
+        torch.manual_seed(plan.first + len(name))
+        if name == "unet":
+            _learn_unet(plan, seconds, device)
+        elif name == "prior":
+            _learn_prior(plan, seconds, device)
+        else:
+            _learn_judge(plan, name, seconds, device)
+
+
+def _device() -> torch.device:
     if not torch.cuda.is_available():
         settle()
         return torch.device("cpu")
+    leave_cudnn_attention_out()
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True
-    torch._dynamo.config.suppress_errors = True  # what cannot be compiled runs as it is
-    return torch.device("cuda", index)
+    return torch.device("cuda", 0)
 
 
-def _filled(intake: object, least: int) -> None:
+def _fill(intake: Callable[[], int], least: int) -> None:
     """Take chunks in until there are enough to begin with."""
     count = 0
     while count < least:
-        count += intake()  # type: ignore[operator]
-        time.sleep(0.1)
+        count += intake()
+        time.sleep(0.05)
 
 
-def _learn(job: str, seconds: float, options: argparse.Namespace) -> None:
-    """Run one training and write what it made into the folder `out`."""
-    device, began = _device(), time.monotonic()
-    work, board, out, least = options.work, options.board, options.out, options.least
-    torch.manual_seed(options.first + len(job))
-    if job == "unet":
-        learner, encoded = denoising.learner_of(work, board, device, options.compile, options.rows)
-        _filled(encoded.intake, least)
-        print(f"unet: begins after {time.monotonic() - began:.0f} s", flush=True)
-        learner.train(seconds, options.anneal, encoded.intake, job)
-        print(f"unet: {len(encoded.bank)} pictures", flush=True)
-        denoising.save_subjects(learner.average, out)
-    elif job == "prior":
-        prior = guessing.fresh_prior(work, device)
-        sights = guessing.Sights(work, board, prior, device)
-        _filled(sights.intake, least)
-        naming = guessing.naming_learner(work, prior, sights, device)
-        naming.train(options.naming, 0.5, sights.intake, "prior, names")
+def _learn_unet(plan: Plan, seconds: float, device: torch.device) -> None:
+    learner, encoded = denoising.learner_of(plan.work, plan.board, device, plan.rows)
+
+    def keep() -> None:
+        denoising.save_subjects(deepcopy(learner.average), plan.work)
+
+    _fill(encoded.intake, plan.least)
+    learner.train(plan.seconds(seconds), plan.anneal, encoded.intake, keep, "unet")
+    print(f"unet: {len(encoded.bank)} pictures", flush=True)
+
+
+def _learn_judge(plan: Plan, name: str, seconds: float, device: torch.device) -> None:
+    learner, lookers = judging.learner_of(plan.work, plan.board, name, device, plan.rows)
+
+    def keep() -> None:
+        save_judge(learner.average, plan.work / "judges" / f"judge_{name}.safetensors")
+
+    _fill(lookers.intake, max(1, plan.least // 2))
+    learner.train(plan.seconds(seconds), plan.anneal, lookers.intake, keep, f"judge {name}")
+    print(f"judge {name}: {len(lookers.drawn)} pictures", flush=True)
+
+
+def _learn_prior(plan: Plan, seconds: float, device: torch.device) -> None:
+    prior = guessing.fresh_prior(plan.work, device)
+    sights = guessing.Sights(plan.work, plan.board, prior, device)
+    _fill(sights.intake, max(1, plan.least // 2))
+    path = plan.work / "prior.safetensors"
+    if plan.naming:
+        naming = guessing.naming_learner(plan.work, prior, sights, device)
+        naming.train(plan.naming, 0.5, sights.intake, lambda: save_prior(naming.average, path), "prior, names")
         prior.load_state_dict(naming.average.state_dict())
-        save_prior(naming.average, out / "prior-named.safetensors")
-        guessed = guessing.guessing_learner(work, prior, sights, device, options.compile, options.rows)
-        guessed.train(seconds, options.anneal, sights.intake, job)
-        save_prior(guessed.average, out / "prior.safetensors")
-    else:
-        judge, lookers = judging.learner_of(work, board, job, device, options.compile, options.rows)
-        _filled(lookers.intake, least // 2)
-        print(f"{job}: begins after {time.monotonic() - began:.0f} s", flush=True)
-        judge.train(seconds, options.anneal, lookers.intake, job)
-        print(f"{job}: {len(lookers.drawn)} pictures", flush=True)
-        save_judge(judge.average, out / "judges" / f"judge_{job}.safetensors")
-    print(f"{job}: written after {time.monotonic() - began:.0f} s", flush=True)
+    learner = guessing.guessing_learner(plan.work, prior, sights, device, plan.rows)
+    learner.train(plan.seconds(seconds), plan.anneal, sights.intake, lambda: save_prior(learner.average, path), "prior")
+
+
+def _jobs(text: str) -> list[tuple[str, float]]:
+    """Read "unet=300+prior=60": trainings of one process, one after the other."""
+    jobs = []
+    for part in text.split("+"):
+        name, _, seconds = part.partition("=")
+        if name not in TRAININGS or not seconds.replace(".", "", 1).isdigit():
+            raise argparse.ArgumentTypeError(f"{part!r} must be one of {', '.join(TRAININGS)}, =, and its seconds")
+        jobs.append((name, float(seconds)))
+    return jobs
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m pretrain.gpu", description="Draw and train at once, on one large GPU.")
-    parser.add_argument("jobs", nargs="+", metavar="NAME=SECONDS", help="unet, prior, a, b or reader, and for how long")
-    parser.add_argument("--work", type=Path, required=True, help="a work folder of the menagerie; nothing is changed")
-    parser.add_argument("--out", type=Path, required=True, help="where what was trained is written")
-    parser.add_argument("--board", type=Path, default=Path("/dev/shm/board"), help="where pictures are drawn")
+    parser.add_argument(
+        "jobs", nargs="+", type=_jobs, metavar="NAME=SECONDS[+NAME=SECONDS]",
+        help=f"of {', '.join(TRAININGS)}: each argument is a process, + joins what it trains one after the other",
+    )  # fmt: skip
+    parser.add_argument("--work", type=Path, required=True, help="a work folder of the menagerie, as `begin` makes it")
+    parser.add_argument("--board", type=Path, help="where pictures lie, best in memory (default: WORK/board)")
     parser.add_argument("--chunks", type=int, default=12_000, help="how many to draw at most, of 48 pictures each")
     parser.add_argument("--first", type=int, default=0, help="how many chunks were drawn before: these are others")
-    parser.add_argument("--processes", type=int, default=14, help="that draw")
-    parser.add_argument("--least", type=int, default=_FIRST_PICTURES, help="chunks, before anybody learns")
+    parser.add_argument("--processes", type=int, default=max(1, (os.cpu_count() or 1) - 2), help="that draw")
+    parser.add_argument("--least", type=int, default=200, help="chunks, before anybody learns")
+    parser.add_argument("--rows", type=int, default=256, help="pictures a step")
     parser.add_argument("--anneal", type=float, default=0.6, help="share of a training in which its rate falls to 0")
     parser.add_argument("--naming", type=float, default=20, help="seconds in which the prior learns names")
-    parser.add_argument("--rows", type=int, default=256, help="pictures a step")
-    parser.add_argument("--compile", action="store_true", help="compile the networks first, which takes a minute")
+    parser.add_argument("--within", type=float, default=3600, help="seconds from now in which all must have ended")
     return parser
 
 
 def main() -> None:
-    """Start all processes, wait for those that learn, end those that draw."""
+    """Start all processes, wait for those that learn, end those that draw; a board that is there is gone on with."""
     options = _parser().parse_args()
-    new_board(options.board, options.chunks)
-    options.out.mkdir(parents=True, exist_ok=True)
-    spawn = get_context("spawn")
-    drawing = [
-        spawn.Process(target=_draw, args=(options.board, options.work, rank, options.processes, options.first), daemon=True)
-        for rank in range(options.processes)
-    ]  # fmt: skip
-    learning: list[BaseProcess] = []
-    for job in options.jobs:
-        name, seconds = job.split("=")
-        learning.append(spawn.Process(target=_learn, args=(name, float(seconds), options)))
-    for process in [*learning, *drawing]:
+    board = options.board or options.work / "board"
+    plan = Plan(
+        options.work, board, options.first, options.least, options.rows, options.anneal, options.naming,
+        ends=time.time() + options.within,
+    )  # fmt: skip
+    if not (plan.board / "kinds.npy").exists():
+        new_board(plan.board, options.chunks)
+    spawn, count = get_context("spawn"), options.processes
+    drawing = [spawn.Process(target=_draw, args=(plan, rank, count), daemon=True) for rank in range(count)]
+    learning = [spawn.Process(target=_learn, args=(jobs, plan)) for jobs in options.jobs]
+    for process in (*learning, *drawing):
         process.start()
     for process in learning:
         process.join()

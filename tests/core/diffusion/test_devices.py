@@ -47,6 +47,21 @@ def test_auto_is_cuda_where_torch_can_use_it_and_the_cpu_where_there_is_none(mon
     assert pick_device("auto") == torch.device("cpu")
 
 
+def test_on_cuda_attention_is_not_left_to_cudnn_whose_gradients_are_nan_at_times(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    request.addfinalizer(lambda: torch.backends.cuda.enable_cudnn_sdp(True))
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    machine(monkeypatch, has=[], usable=False)
+    pick_device("auto")
+    assert torch.backends.cuda.cudnn_sdp_enabled(), "the CPU has nothing to do with it"
+    machine(monkeypatch, has=["/dev/nvidia0"], usable=True)
+    pick_device("auto")
+    assert not torch.backends.cuda.cudnn_sdp_enabled()
+    assert torch.backends.cuda.flash_sdp_enabled()
+    assert torch.backends.cuda.mem_efficient_sdp_enabled()
+
+
 def test_a_gpu_that_is_lost_is_an_error_before_anything_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     machine(monkeypatch, has=["/dev/nvidia0"], usable=False)
     with pytest.raises(DeviceMissingError, match=r"has /dev/nvidia0, but torch finds none.*TAILOR_DEVICE=cpu"):
