@@ -1,10 +1,11 @@
 """`python -m pretrain`: the command line."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from pretrain import stages
-from pretrain.training.parallel import settle
+from pretrain.training.parallel import has_bfloat16, settle
 from pretrain.worlds import WORLDS
 
 
@@ -34,6 +35,8 @@ def main() -> None:
     if options.minutes is not None and options.steps is not None:
         raise SystemExit("--minutes and --steps exclude each other")
     settle()
+    if options.bfloat16 and not has_bfloat16():
+        print("--bfloat16: this CPU has to imitate it, and is several times faster without", file=sys.stderr)
     stages.STAGES[options.stage](options)
 
 

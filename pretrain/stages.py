@@ -20,7 +20,7 @@ from pretrain.training.text import train_text
 from pretrain.training.trainer import Budget
 from pretrain.training.unet import train_unet
 from pretrain.training.vae import train_vae
-from pretrain.worlds import CRITTERS, WORLDS, choose_world, world_of
+from pretrain.worlds import CRITTERS, WORLDS, choose_world, world_of, world_of_model
 
 Options = argparse.Namespace
 HELD_OUT_PICTURES = 2000
@@ -55,6 +55,7 @@ def outside(options: Options) -> None:
 
 def begin(options: Options) -> None:
     """Take up an exported model: put its parts where the other stages look for what was trained so far."""
+    choose_world(options.work, world_of_model(options.out).name)
     reopen(options.out, options.work)
 
 

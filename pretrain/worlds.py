@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -90,3 +91,12 @@ def world_of(folder: Path) -> World:
     """Return the world that a work folder is of."""
     path = folder / _FILE
     return WORLDS[path.read_text(encoding="utf-8").strip()] if path.exists() else CRITTERS
+
+
+def world_of_model(folder: Path) -> World:
+    """Return the world that an exported model was trained on, by its latents; ValueError if they are of none."""
+    channels = json.loads((folder / "vae" / "config.json").read_text(encoding="utf-8"))["latent_channels"]
+    for world in WORLDS.values():
+        if world.channels == channels:
+            return world
+    raise ValueError(f"{folder} has latents of {channels} channels, as no world's models do")

@@ -80,16 +80,12 @@ class Parts(nn.Module):
 
     MEASURES = 6
     OVERALL = 5
-    usual: Tensor
-    usual_overall: Tensor
 
     def __init__(self, channels: int, parts: int, seen: int, trunk: slice, head: slice) -> None:
         super().__init__()
         self.which = nn.Conv2d(channels, parts, 1)
         self.what = nn.Conv2d(channels, seen, 1)
         self.trunk, self.head = trunk, head
-        for name, numbers in (("usual", _USUAL), ("usual_overall", _USUAL_OVERALL)):
-            self.register_buffer(name, torch.tensor(numbers), persistent=False)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See the class."""
@@ -120,14 +116,21 @@ class Parts(nn.Module):
         share = (sums[..., :1] / (all_of_it[..., :1] + 1) + 1e-3).log()
         each = torch.cat([off[..., :1] * facing, off[..., 1:], own, slant, share], 2)
         overall = torch.cat([middle, size.log(), facing, (all_of_it[..., :1] / likely.shape[2] + 1e-3).log()], 2)
-        usual, usual_overall = self.usual.to(each.dtype), self.usual_overall.to(each.dtype)
-        each, overall = (each - usual[0]) / usual[1], (overall - usual_overall[0]) / usual_overall[1]
-        return torch.cat([each.flatten(1), overall.flatten(1)], 1)
+        return torch.cat([_unusual(each, _USUAL).flatten(1), _unusual(overall, _USUAL_OVERALL).flatten(1)], 1)
 
 
 # What a judge's maps of drawn animals measure in the mean over all parts, and by how much one part's measures differ.
 _USUAL = ((0.0, 0.0, -1.1, -1.1, 0.0, -4.1), (0.25, 0.25, 0.65, 0.65, 0.07, 0.75))
 _USUAL_OVERALL = ((0.0, 0.15, -0.6, 0.0, -1.2), (0.1, 0.15, 0.06, 1.0, 0.2))
+
+
+def _unusual(measures: Tensor, usual: tuple[tuple[float, ...], tuple[float, ...]]) -> Tensor:
+    """Return measures (..., n) less the usual ones, in units of how much these differ.
+
+    Number by number: a table would have to be copied to a GPU each time, which no recorded step can do.
+    """
+    told = zip(measures.unbind(-1), *usual, strict=True)
+    return torch.stack([(one - mean) / spread for one, mean, spread in told], -1)
 
 
 _FEW = 0.1  # cells: what is hardly there at all is taken to be a point in the subject's middle

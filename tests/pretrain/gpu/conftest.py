@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 import torch
 
 from core.config import REPOSITORY
+from pretrain import stages
 from pretrain.gpu.board import Board, draw_on, new_board, open_board
-from pretrain.training.export import reopen
 from pretrain.training.parallel import settle
 from pretrain.training.unet import Names, save_names
 from pretrain.training.unet.names import NAMES_FILE
-from pretrain.worlds import MENAGERIE, choose_world
+from pretrain.worlds import MENAGERIE
 
 CHUNKS = 3
 
@@ -27,8 +28,7 @@ def _settled() -> None:
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
     folder = tmp_path / "work"
-    choose_world(folder, "menagerie")
-    reopen(REPOSITORY / "models" / "menagerie", folder)
+    stages.begin(Namespace(out=REPOSITORY / "models" / "menagerie", work=folder))
     shutil.copyfile(folder / "judges" / "judge_a.safetensors", folder / "judges" / "judge_reader.safetensors")
     torch.manual_seed(0)
     save_names(Names(MENAGERIE.groups), folder / NAMES_FILE)

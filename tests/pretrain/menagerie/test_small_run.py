@@ -25,8 +25,9 @@ from pretrain.judging.round_trips import round_trips
 from pretrain.menagerie.judge import FEATURES, judge_b, open_judge
 from pretrain.training.export import megabytes
 from pretrain.training.latents import encode_pictures, judge_pictures, open_latents
+from pretrain.training.parallel import has_bfloat16
 from pretrain.training.unet import misaligned, open_names
-from pretrain.worlds import CRITTERS, MENAGERIE, choose_world, world_of
+from pretrain.worlds import CRITTERS, MENAGERIE, choose_world, world_of, world_of_model
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,8 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> Namespace:
     folder = tmp_path_factory.mktemp("run")
     found = Namespace(
         work=folder / "work", out=folder / "model", steps=1, minutes=None, anneal=0.5, rate=1e-3, pictures=8,
-        processes=1, threads=1, world="menagerie", bfloat16=True, judge="ab", split="development", count=3,
+        processes=1, threads=1, world="menagerie", judge="ab", split="development", count=3,
+        bfloat16=has_bfloat16(),  # where it is imitated it takes minutes
     )  # fmt: skip
     choose_world(found.work, "menagerie")
     for split in ("development", "pretraining"):
@@ -130,6 +132,15 @@ def test_a_work_folder_is_of_one_world(options: Namespace, tmp_path: Path) -> No
     assert world_of(tmp_path) is CRITTERS
     with pytest.raises(ValueError, match="another world, menagerie"):
         choose_world(options.work, "critters")
+
+
+def test_taking_up_a_model_makes_the_work_folder_one_of_its_world(options: Namespace, tmp_path: Path) -> None:
+    stages.begin(Namespace(out=options.out, work=tmp_path / "again"))
+    assert world_of(tmp_path / "again") is MENAGERIE
+    (tmp_path / "strange" / "vae").mkdir(parents=True)
+    (tmp_path / "strange" / "vae" / "config.json").write_text('{"latent_channels": 7}', encoding="utf-8")
+    with pytest.raises(ValueError, match="latents of 7 channels"):
+        world_of_model(tmp_path / "strange")
 
 
 def test_the_evaluation_reports_every_bar(options: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:

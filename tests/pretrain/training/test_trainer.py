@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pretrain.training.parallel import has_bfloat16
 from pretrain.training.schedule import STEPS, draw_timesteps, schedule_for, schedule_of, scheduler_of, weights_of
 from pretrain.training.trainer import Budget, Trainer
 from pretrain.training.unet import TAIL, mix_tails
@@ -94,3 +95,26 @@ def test_timesteps_are_drawn_from_the_whole_schedule() -> None:
     assert drawn.min() >= 0
     assert drawn.max() < STEPS
     assert 0.3 < (drawn < STEPS // 2).float().mean() < 0.7
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "has"),
+    [
+        ({"avx2": True, "avx512_bf16": False, "amx_bf16": False}, False),
+        ({"avx512_bf16": False, "amx_bf16": True}, True),
+        ({"neon": True, "bf16": True}, True),
+        ({"avx512_bf16": True}, True),
+    ],
+)
+def test_bfloat16_is_used_where_the_cpu_has_it(
+    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], has: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert has_bfloat16() is has
+
+
+def test_more_of_the_timesteps_may_come_from_where_noise_is_all() -> None:
+    usual, late = (draw_timesteps(4000, torch.Generator().manual_seed(0), share) for share in (0.0, 0.5))
+    assert ((late >= 900) & (late < STEPS)).float().mean() > 0.5
+    assert (usual >= 900).float().mean() < 0.2
+    assert torch.equal(late[late < 900], usual[late < 900]), "the others are as they were"
