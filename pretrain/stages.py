@@ -3,7 +3,9 @@
 import argparse
 from collections.abc import Callable
 
-from pretrain.captions.tokenizer import train_tokenizer
+import torch
+
+from pretrain.captions.tokenizer import open_tokenizer, train_tokenizer
 from pretrain.drawing.pictures import draw_pictures
 from pretrain.drawing.sheet import contact_sheet
 from pretrain.judging.evaluate import evaluate, show
@@ -16,11 +18,13 @@ from pretrain.training.export import export, reopen
 from pretrain.training.latents import encode_pictures, judge_pictures
 from pretrain.training.parallel import run_parallel
 from pretrain.training.prior import SCENES, train_prior
-from pretrain.training.text import train_text
+from pretrain.training.text import open_text, train_text
 from pretrain.training.trainer import Budget
-from pretrain.training.unet import train_unet
+from pretrain.training.unet import Names, save_names, train_unet
+from pretrain.training.unet.names import NAMES_FILE
+from pretrain.training.unet.wording import begin_with_words
 from pretrain.training.vae import train_vae
-from pretrain.worlds import CRITTERS, WORLDS, choose_world, world_of, world_of_model
+from pretrain.worlds import CRITTERS, WORLD_FILE, WORLDS, choose_world, world_of, world_of_model
 
 Options = argparse.Namespace
 HELD_OUT_PICTURES = 2000
@@ -55,8 +59,11 @@ def outside(options: Options) -> None:
 
 def begin(options: Options) -> None:
     """Take up an exported model: put its parts where the other stages look for what was trained so far."""
-    choose_world(options.work, world_of_model(options.out).name)
+    world = world_of_model(options.out).name
+    if (options.work / WORLD_FILE).exists():
+        choose_world(options.work, world)
     reopen(options.out, options.work)
+    choose_world(options.work, world)
 
 
 def tokenizer(options: Options) -> None:
@@ -92,6 +99,17 @@ def judged(options: Options) -> None:
     outside = (OUTSIDE,) if (options.work / "outside").exists() else ()
     for split in ("pretraining", *outside):
         judge_pictures(options.work, split, judge.features, FEATURES)
+
+
+def names(options: Options) -> None:
+    """Begin names as captions, unless there are any; `unet` would do it first."""
+    path, world = options.work / NAMES_FILE, world_of(options.work)
+    if not path.exists():
+        torch.manual_seed(0)
+        begun = Names(world.groups)
+        unsaid = begin_with_words(begun, world, open_text(options.work), open_tokenizer(options.work))
+        print(f"{100 * unsaid:.1f} % of what captions add is not said by names", flush=True)
+        save_names(begun, path)
 
 
 def unet(options: Options) -> None:
@@ -171,6 +189,7 @@ STAGES: dict[str, Callable[[Options], None]] = {
     "judges": judges,
     "latents": latents,
     "samples": samples,
+    "names": names,
     "outside": outside,
     "prior": prior,
     "reader": reader,

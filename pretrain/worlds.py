@@ -74,12 +74,12 @@ MENAGERIE = World(
     menagerie_captions.MAX_TOKENS, looks_of, said_as_numbers, GROUPS, subject=3.0, zero_snr=True,
 )  # fmt: skip
 WORLDS = {world.name: world for world in (CRITTERS, MENAGERIE)}
-_FILE = "world.txt"
+WORLD_FILE = "world.txt"
 
 
 def choose_world(folder: Path, name: str) -> World:
     """Make a work folder one of this world; ValueError if it is of another."""
-    path = folder / _FILE
+    path = folder / WORLD_FILE
     if path.exists() and path.read_text(encoding="utf-8").strip() != name:
         raise ValueError(f"{folder} holds a training of another world, {path.read_text(encoding='utf-8').strip()}")
     folder.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,7 @@ def choose_world(folder: Path, name: str) -> World:
 
 def world_of(folder: Path) -> World:
     """Return the world that a work folder is of."""
-    path = folder / _FILE
+    path = folder / WORLD_FILE
     return WORLDS[path.read_text(encoding="utf-8").strip()] if path.exists() else CRITTERS
 
 

@@ -51,10 +51,10 @@ def pick_device(name: str) -> torch.device:
 
 
 def leave_cudnn_attention_out() -> None:
-    """Leave attention on CUDA to flash and memory-efficient kernels: cuDNN's way back makes NaN of a tail's gradient.
+    """Leave attention on CUDA to flash and memory-efficient kernels: cuDNN's may make NaN of a tail's gradient.
 
-    It does so on Hopper GPUs for some lengths and sizes, forwards nothing is wrong (pytorch 196678, 134001; since torch
-    2.11 it goes first there).
+    On Hopper GPUs, where it goes first since torch 2.11, it does so for some lengths (cudnn-frontend 160 and 1072, with
+    masks pytorch 196678); forwards nothing is wrong.
     """
     torch.backends.cuda.enable_cudnn_sdp(False)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -49,24 +51,20 @@ class Intake:
     def __init__(self, board: Board, kinds: tuple[int, ...], take: Callable[[Rows, int], None]) -> None:
         """`take` gets what a chunk holds and its kind."""
         self._board, self._kinds, self._take = board, kinds, take
-        self._next = 0  # all chunks before this one were taken
         self._taken: set[int] = set()
 
-    def __call__(self, most: int = 80) -> int:
-        """Take what is there and was not taken yet, at most so many chunks; returns how many."""
-        count, kinds = 0, self._board.kinds
-        for number in range(self._next, len(kinds)):
-            if count == most or (kinds[number] == EMPTY and number > self._next + 200):
-                break
-            if kinds[number] == EMPTY or number in self._taken:
+    def __call__(self, most: int = 80, seconds: float = 0.5) -> int:
+        """Take what is there and was not taken yet, at most so many chunks, for so long; returns how many."""
+        count, kinds, until = 0, np.array(self._board.kinds), time.monotonic() + seconds
+        for number in np.flatnonzero(kinds != EMPTY).tolist():
+            if number in self._taken:
                 continue
+            if count == most or (count and time.monotonic() > until):
+                break
             self._taken.add(number)
             if kinds[number] in self._kinds:
                 self._take(self._board.chunk(number), int(kinds[number]))
                 count += 1
-        while self._next in self._taken:
-            self._taken.discard(self._next)
-            self._next += 1
         return count
 
 

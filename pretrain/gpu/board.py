@@ -27,7 +27,7 @@ from pretrain.training.models import Tokenizer
 from pretrain.training.text import tokens
 from pretrain.worlds import MENAGERIE
 
-CHUNK = 48  # pictures: pairs of two scenes of one animal, in chunks of look-alikes three pairs a group
+CHUNK = 48  # pictures: pairs that share their looks, in chunks of look-alikes of one animal, three pairs a group
 CAPTIONS = 3  # of a picture, the last of them plain
 EMPTY, ALIKE_CHUNK, PAIRS_CHUNK, OUTSIDE_CHUNK = range(4)
 _PATTERN = (ALIKE_CHUNK, PAIRS_CHUNK) * 7 + (ALIKE_CHUNK, OUTSIDE_CHUNK)
@@ -94,7 +94,7 @@ def draw_on(folder: Path, work: Path, rank: int, processes: int, first: int = 0)
 
 
 def scenes_of(kind: int, number: int) -> list[Any]:
-    """Return the scenes of the number-th chunk of a kind, those of one animal side by side."""
+    """Return the scenes of the number-th chunk of a kind, those that share their looks side by side."""
     if kind == ALIKE_CHUNK:
         groups = CHUNK // (ALIKE * OF_EACH)
         return [scene for index in range(groups) for scene in group_scenes(_NEW_GROUPS + number * groups + index)]

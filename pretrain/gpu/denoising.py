@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 
 from core.diffusion.schedule import Schedule
@@ -101,16 +104,30 @@ def open_subjects(work: Path, encoded: Encoded) -> Subjects:
         names = Names(MENAGERIE.groups)
         text = open_text(work)
         print(f"names: {begin_with_words(names, MENAGERIE, text, open_tokenizer(work)):.3f} is not said", flush=True)
+    unet.set_attn_processor(
+        AttnProcessor()
+    )  # as on the CPU, where it learns; with PyTorch's own all was NaN on an H100
     unet.requires_grad_(True)
     names.requires_grad_(True)
     return Subjects(unet.to(encoded.device, memory_format=torch.channels_last), names.to(encoded.device))
 
 
 def save_subjects(subjects: Subjects, out: Path) -> None:
-    """Write both into a folder, in float16."""
-    subjects.unet.half().save_pretrained(out / "unet")
-    save_names(subjects.names, out / NAMES_FILE)
+    """Write both into a work folder, in float16, in place of what is there; a kill leaves the one or the other."""
+    unfinished = out / "unet.unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    subjects.unet.half().save_pretrained(unfinished)
     scheduler_of(MENAGERIE).save_pretrained(out / "scheduler")
+    replaced(out / NAMES_FILE, lambda path: save_names(subjects.names, path))
+    shutil.rmtree(out / "unet", ignore_errors=True)
+    unfinished.rename(out / "unet")
+
+
+def replaced(path: Path, write: Callable[[Path], object]) -> None:
+    """Have a file written beside its place and put there when it is whole."""
+    unfinished = path.with_name(path.name + ".unfinished")
+    write(unfinished)
+    unfinished.replace(path)
 
 
 def learner_of(work: Path, board: Path, device: torch.device, rows_a_step: int) -> tuple[Learner[Subjects], Encoded]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor
 from torch.nn import functional
 
@@ -80,6 +81,7 @@ def guessing_learner(
 ) -> Learner[TailPrior]:
     """Return a training through the frozen UNet: one picture's guess helps to denoise another of the same animal."""
     unet = UNet2DConditionModel.from_pretrained(work / "unet").float().requires_grad_(False).eval()
+    unet.set_attn_processor(AttnProcessor())  # see `denoising.open_subjects`
     unet = unet.to(device, memory_format=torch.channels_last)
     schedule, generator = schedule_on(work, device), generator_of(device)
     weights = weights_of(schedule_for(work)).to(device)

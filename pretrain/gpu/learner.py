@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -14,7 +15,7 @@ _WARM_UP = 3  # steps before one is recorded
 _RATE_RISES = 0.02  # share of the time
 _DECAY = 0.999  # of the averaged weights, which follow faster at first, as `trainer.Trainer`'s do
 _BETWEEN, _TELL, _KEEP = 2.0, 10.0, 60.0  # seconds
-_MOST_SPOILED = 0.5  # of the recent steps
+_MOST_SPOILED = 0.2  # of the recent steps
 Module = TypeVar("Module", bound=nn.Module)
 
 
@@ -22,8 +23,8 @@ class Learner(Generic[Module]):
     """Module, optimizer and averaged weights, and a loss of the next batch that needs nothing of the host.
 
     The loss must not read a value back: on a GPU the whole step, the optimizer's part too, is recorded once as a graph
-    and replayed, since launching a small network's kernels one by one takes longer than running them. Numbers of a
-    gradient that are not finite count as 0; when that befalls most steps the training ends with FloatingPointError.
+    and replayed, since launching a small network's kernels one by one takes longer than running them. A step whose
+    gradient is not finite moves nothing; when that befalls many steps the training ends with FloatingPointError.
     """
 
     def __init__(self, module: Module, loss_of: Callable[[], Tensor], rate: float, device: torch.device) -> None:
@@ -44,33 +45,41 @@ class Learner(Generic[Module]):
         self._followed = torch.zeros((), device=device)
         self._graph: torch.cuda.CUDAGraph | None = None
 
-    def train(
-        self, seconds: float, anneal: float, between: Callable[[], object], keep: Callable[[], object], name: str
+    def train(  # noqa: PLR0917 - how long, and what to do meanwhile
+        self,
+        seconds: float,
+        anneal: float,
+        between: Callable[[], object],
+        keep: Callable[[], object],
+        name: str,
+        ends: float = math.inf,
     ) -> None:
-        """Step for so long, the rate falling to 0 over the last `anneal`.
+        """Step for so long, but not beyond `ends` (as `time.time` tells it), the rate falling to 0 over `anneal` of it.
 
-        `between` is called every other second, `keep` every minute and in the end. FloatingPointError when most
-        gradients are not finite.
+        `between` is called every other second, `keep` every minute and in the end. FloatingPointError when many
+        gradients are not finite, TimeoutError, with nothing kept, when no time is left to begin.
         """
         self.module.train()
         self._prepare()
+        seconds = min(seconds, ends - time.time())
+        if seconds <= 0:
+            raise TimeoutError(f"{name}: no time is left to begin")
         started = time.monotonic()
         called = told = kept = 0.0
         while (spent := time.monotonic() - started) < seconds:
             used = spent / seconds
-            self._now.fill_(self._rate * min(1.0, used / _RATE_RISES + 0.05, (1 - used) / anneal))
+            self._now.fill_(self._rate * min(1.0, used / _RATE_RISES + 0.05, (1 - used) / max(anneal, 1e-9)))
             self._step()
+            self._wait()  # so that the clock tells what has been done, not what was asked for
             if spent - called > _BETWEEN:
-                self._wait()  # so that the clock tells what has been done, not what was asked for
                 between()
-                called = spent
+                called = time.monotonic() - started  # what it took is not the next steps' time
             if spent - told > _TELL:
                 self._tell(name, spent)
                 told = spent
             if spent - kept > _KEEP:
                 keep()
                 kept = spent
-        self._wait()
         self._tell(name, spent)
         keep()
 
@@ -78,7 +87,7 @@ class Learner(Generic[Module]):
         loss, spoiled = float(self._loss), float(self._spoiled)
         print(f"{name}: step {self.steps}, loss {loss:.4f}, {spent:.0f} s, spoiled {spoiled:.3f}", flush=True)
         if spoiled > _MOST_SPOILED:
-            raise FloatingPointError(f"{name}: most gradients are not finite: {self._spoiling()}")
+            raise FloatingPointError(f"{name}: too many gradients are not finite: {self._spoiling()}")
 
     def _spoiling(self) -> str:
         """Tell of one more batch what of it is not finite."""
@@ -130,13 +139,13 @@ class Learner(Generic[Module]):
         gradients = [weight.grad for weight in self._weights if weight.grad is not None]
         sound = torch.stack(torch._foreach_norm(gradients)).isfinite().all()
         for gradient in gradients:
-            gradient.nan_to_num_(0.0, 0.0, 0.0)
+            gradient.nan_to_num_(0.0, 0.0, 0.0).mul_(sound)
         nn.utils.clip_grad_norm_(self._weights, 1.0)
         self._optimizer.step()
         with torch.no_grad():
             self._follow()
             self._spoiled.lerp_((~sound).float(), 0.02)
-            self._loss.lerp_(loss.detach().nan_to_num(), 0.02)
+            self._loss.lerp_(torch.where(sound, loss.detach(), self._loss), 0.02)
 
     def _follow(self) -> None:
         """Move the averaged weights towards the current ones."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
+import signal
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import connection, get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import torch
@@ -19,6 +23,7 @@ from pretrain.gpu import denoising, guessing, judging
 from pretrain.gpu.board import draw_on, new_board
 from pretrain.judging.network import save_judge
 from pretrain.training.parallel import settle
+from pretrain.training.unet.names import NAMES_FILE
 
 TRAININGS = ("unet", "prior", "a", "b", "reader")
 
@@ -36,9 +41,14 @@ class Plan:
     naming: float  # seconds in which a prior learns names
     ends: float  # when all must have ended, as `time.time` tells it
 
-    def seconds(self, wanted: float) -> float:
-        """Return how long a training that begins now may take."""
-        return min(wanted, self.ends - time.time())
+    def fill(self, intake: Callable[[], int], least: int) -> None:
+        """Take chunks in until there are enough to begin with; TimeoutError when time is up before."""
+        count = 0
+        while count < least:
+            if time.time() > self.ends:
+                raise TimeoutError(f"{count} of {least} chunks were drawn when time was up")
+            count += intake()
+            time.sleep(0.05)
 
 
 def _draw(plan: Plan, rank: int, processes: int) -> None:
@@ -57,6 +67,9 @@ def _learn(jobs: list[tuple[str, float]], plan: Plan) -> None:
             _learn_prior(plan, seconds, device)
         else:
             _learn_judge(plan, name, seconds, device)
+        gc.collect()  # what a training holds refers to itself, and is gigabytes of the device's memory
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
 
 
 def _device() -> torch.device:
@@ -64,17 +77,9 @@ def _device() -> torch.device:
         settle()
         return torch.device("cpu")
     leave_cudnn_attention_out()
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    torch.backends.cudnn.allow_tf32 = True  # not for products: places and sizes are differences of large sums
     torch.backends.cudnn.benchmark = True
     return torch.device("cuda", 0)
-
-
-def _fill(intake: Callable[[], int], least: int) -> None:
-    """Take chunks in until there are enough to begin with."""
-    count = 0
-    while count < least:
-        count += intake()
-        time.sleep(0.05)
 
 
 def _learn_unet(plan: Plan, seconds: float, device: torch.device) -> None:
@@ -83,8 +88,8 @@ def _learn_unet(plan: Plan, seconds: float, device: torch.device) -> None:
     def keep() -> None:
         denoising.save_subjects(deepcopy(learner.average), plan.work)
 
-    _fill(encoded.intake, plan.least)
-    learner.train(plan.seconds(seconds), plan.anneal, encoded.intake, keep, "unet")
+    plan.fill(encoded.intake, plan.least)
+    learner.train(seconds, plan.anneal, encoded.intake, keep, "unet", plan.ends)
     print(f"unet: {len(encoded.bank)} pictures", flush=True)
 
 
@@ -92,24 +97,33 @@ def _learn_judge(plan: Plan, name: str, seconds: float, device: torch.device) ->
     learner, lookers = judging.learner_of(plan.work, plan.board, name, device, plan.rows)
 
     def keep() -> None:
-        save_judge(learner.average, plan.work / "judges" / f"judge_{name}.safetensors")
+        path = plan.work / "judges" / f"judge_{name}.safetensors"
+        path.parent.mkdir(exist_ok=True)
+        denoising.replaced(path, lambda unfinished: save_judge(learner.average, unfinished))
 
-    _fill(lookers.intake, max(1, plan.least // 2))
-    learner.train(plan.seconds(seconds), plan.anneal, lookers.intake, keep, f"judge {name}")
+    plan.fill(lookers.intake, max(1, plan.least // 2))
+    learner.train(seconds, plan.anneal, lookers.intake, keep, f"judge {name}", plan.ends)
     print(f"judge {name}: {len(lookers.drawn)} pictures", flush=True)
 
 
 def _learn_prior(plan: Plan, seconds: float, device: torch.device) -> None:
+    if not (plan.work / NAMES_FILE).exists():
+        raise FileNotFoundError(
+            f"{plan.work} has no {NAMES_FILE}: the stage `names` or a training of the UNet makes it"
+        )
     prior = guessing.fresh_prior(plan.work, device)
     sights = guessing.Sights(plan.work, plan.board, prior, device)
-    _fill(sights.intake, max(1, plan.least // 2))
-    path = plan.work / "prior.safetensors"
+    plan.fill(sights.intake, max(1, plan.least // 2))
     if plan.naming:
         naming = guessing.naming_learner(plan.work, prior, sights, device)
-        naming.train(plan.naming, 0.5, sights.intake, lambda: save_prior(naming.average, path), "prior, names")
+        naming.train(plan.naming, 0.5, sights.intake, lambda: None, "prior, names", plan.ends)
         prior.load_state_dict(naming.average.state_dict())
     learner = guessing.guessing_learner(plan.work, prior, sights, device, plan.rows)
-    learner.train(plan.seconds(seconds), plan.anneal, sights.intake, lambda: save_prior(learner.average, path), "prior")
+
+    def keep() -> None:
+        denoising.replaced(plan.work / "prior.safetensors", lambda unfinished: save_prior(learner.average, unfinished))
+
+    learner.train(seconds, plan.anneal, sights.intake, keep, "prior", plan.ends)
 
 
 def _jobs(text: str) -> list[tuple[str, float]]:
@@ -155,11 +169,22 @@ def main() -> None:
     spawn, count = get_context("spawn"), options.processes
     drawing = [spawn.Process(target=_draw, args=(plan, rank, count), daemon=True) for rank in range(count)]
     learning = [spawn.Process(target=_learn, args=(jobs, plan)) for jobs in options.jobs]
-    for process in (*learning, *drawing):
-        process.start()
-    for process in learning:
-        process.join()
-    for process in drawing:
-        process.terminate()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
+    try:
+        for process in (*learning, *drawing):
+            process.start()
+        _wait(learning, drawing)
+    finally:
+        for process in (*learning, *drawing):
+            if process.is_alive():
+                process.terminate()
+
+
+def _wait(learning: Sequence[BaseProcess], drawing: Sequence[BaseProcess]) -> None:
+    """Return when all have learned; SystemExit as soon as one that learns or draws fails."""
+    while any(process.is_alive() for process in learning):
+        connection.wait([process.sentinel for process in (*learning, *drawing) if process.is_alive()])
+        if any(process.exitcode for process in drawing):
+            raise SystemExit("a process that draws failed")
     if any(process.exitcode for process in learning):
         raise SystemExit("a training failed")

@@ -83,6 +83,14 @@ def test_no_more_is_taken_at_once_than_was_asked_for(board: Board) -> None:
     assert [intake(2), intake(2), intake(2)] == [2, 1, 0]
 
 
+def test_a_chunk_that_is_never_drawn_holds_nobody_up(board: Board) -> None:
+    board.kinds[0] = EMPTY
+    intake = Intake(board, (ALIKE_CHUNK, PAIRS_CHUNK), lambda _rows, _kind: None)
+    assert intake(seconds=0.0) == 1, "one at least, however little time there is"
+    assert intake() == 1
+    assert intake() == 0
+
+
 def test_a_bank_is_a_ring_and_draws_whole_runs_of_what_it_holds() -> None:
     bank = Bank(7, 2, {"number": ((), torch.float32)}, torch.device("cpu"))  # room for three chunks
     bank.put({"number": torch.tensor([0.0, 1.0])})

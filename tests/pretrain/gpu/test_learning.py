@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -15,7 +20,7 @@ from core.config import REPOSITORY
 from core.diffusion.prior import load_prior
 from pretrain.gpu import denoising, guessing, judging
 from pretrain.gpu.learner import Learner
-from pretrain.gpu.side_by_side import main
+from pretrain.gpu.side_by_side import Plan, main
 from pretrain.menagerie.judge import open_judge
 from pretrain.training.unet.names import NAMES_FILE
 
@@ -62,13 +67,27 @@ def test_a_gradient_that_is_not_finite_spoils_nothing_and_only_such_ones_end_the
         return error
 
     nan = Learner(line, always_spoiled, 1e-3, CPU)
-    with pytest.raises(FloatingPointError, match=r"loss is nan, of 2 weights the gradient, first \['weight'"):
+    with pytest.raises(
+        FloatingPointError, match=r"too many gradients.*loss is nan, of 2 weights the gradient, first \['weight'"
+    ):
         nan.train(1.0, 0.5, _nothing, _nothing, "line")
+
+
+def test_a_training_that_comes_too_late_writes_nothing() -> None:
+    line, kept = nn.Linear(2, 1), list[int]()
+    learner = Learner(line, lambda: line(torch.ones(1, 2)).mean(), 1e-3, CPU)
+    with pytest.raises(TimeoutError, match="line: no time is left to begin"):
+        learner.train(5.0, 0.5, _nothing, lambda: kept.append(0), "line", ends=time.time() - 1)
+    assert not kept
+    assert learner.steps == 0
+    plan = Plan(Path(), Path(), first=0, least=1, rows=2, anneal=0.5, naming=0, ends=time.time() - 1)
+    with pytest.raises(TimeoutError, match="0 of 3 chunks were drawn when time was up"):
+        plan.fill(lambda: 0, 3)
 
 
 def test_the_unet_and_names_learn(work: Path, drawn: Path) -> None:
     learner, encoded = denoising.learner_of(work, drawn, CPU, ROWS)
-    before = load_file(work / NAMES_FILE)
+    before, unet = load_file(work / NAMES_FILE), load_file(work / "unet" / "diffusion_pytorch_model.safetensors")
     assert encoded.intake(1) == 1
     columns = encoded.bank.columns
     assert all(columns[name][: len(encoded.bank)].isfinite().all() for name in ("latents", "text", "looks"))
@@ -78,11 +97,14 @@ def test_the_unet_and_names_learn(work: Path, drawn: Path) -> None:
     assert all(weight.isfinite().all() for weight in fresh.module.parameters())
     after = load_file(work / NAMES_FILE)
     assert any(not torch.equal(before[name], after[name]) for name in before)
+    moved = load_file(work / "unet" / "diffusion_pytorch_model.safetensors")
+    assert any(not torch.equal(unet[name], moved[name]) for name in unet)
+    assert not list(work.glob("*.unfinished"))
 
 
 def test_a_judge_learns_from_look_alikes_and_round_trips(work: Path, drawn: Path) -> None:
     learner, lookers = judging.learner_of(work, drawn, "a", CPU, ROWS)
-    assert lookers.intake() == 2, "chunks of look-alikes"
+    assert lookers.intake(seconds=60) == 2, "chunks of look-alikes"
     lesson = lookers.lesson(2, 4, torch.default_generator)
     assert lesson.images.shape == (16, 3, 128, 128)
     assert lesson.images.abs().max() < 1.5
@@ -112,17 +134,35 @@ def test_a_prior_learns_names_then_through_the_unet(
 
 @pytest.mark.timeout(300)
 def test_one_command_draws_and_trains_one_after_the_other(work: Path) -> None:
-    (work / "judges" / "judge_b.safetensors").unlink(missing_ok=True)
     before = open_judge("reader", work / "judges" / "judge_reader.safetensors").numbers.weight
-    asked = ["b=0.1", "reader=0.1+prior=0.1", "--naming", "0.1", "--rows", "16", "--chunks", "2", "--least", "1"]
+    asked = ["reader=0.1+prior=0.1", "--naming", "0.1", "--rows", "8", "--chunks", "1", "--least", "1"]
     command = [sys.executable, "-m", "pretrain.gpu", *asked, "--work", str(work), "--processes", "1"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=280)
     assert done.returncode == 0, done.stderr[-2000:]
-    open_judge("b", work / "judges" / "judge_b.safetensors")
     assert not torch.equal(open_judge("reader", work / "judges" / "judge_reader.safetensors").numbers.weight, before)
     prior = load_prior(work / "prior.safetensors")
+    assert prior.out.weight.any(), "it begins as nothing"
     seen = open_judge("reader", work / "judges" / "judge_reader.safetensors").encoder.state_dict()
     assert all(torch.allclose(weight, seen[name]) for name, weight in prior.encoder.state_dict().items())
+
+
+def test_who_draws_is_ended_with_all_others_when_one_fails(
+    work: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(work / "tokenizer")
+    command = ["python -m pretrain.gpu", "a=60", "--work", str(work), "--processes", "1", "--chunks", "1"]
+    monkeypatch.setattr(sys, "argv", command)
+    before, children = signal.getsignal(signal.SIGTERM), len(psutil.Process().children())
+    try:
+        with pytest.raises(SystemExit, match="a process that draws failed"):
+            main()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    for process in multiprocessing.active_children():
+        process.join(30)
+    assert len(multiprocessing.active_children()) == 0
+    assert len(psutil.Process().children()) <= children + 1, "multiprocessing keeps one that tidies up"
+    assert "tokenizer" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("job", ["unets=3", "unet", "unet=soon", "unet=3+b"])
