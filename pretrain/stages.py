@@ -20,9 +20,9 @@ from pretrain.training.parallel import run_parallel
 from pretrain.training.prior import SCENES, train_prior
 from pretrain.training.text import open_text, train_text
 from pretrain.training.trainer import Budget
-from pretrain.training.unet import Names, save_names, train_unet
+from pretrain.training.unet import save_names, train_unet
 from pretrain.training.unet.names import NAMES_FILE
-from pretrain.training.unet.wording import begin_with_words
+from pretrain.training.unet.wording import names_begun
 from pretrain.training.vae import train_vae
 from pretrain.worlds import CRITTERS, WORLD_FILE, WORLDS, choose_world, world_of, world_of_model
 
@@ -106,10 +106,7 @@ def names(options: Options) -> None:
     path, world = options.work / NAMES_FILE, world_of(options.work)
     if not path.exists():
         torch.manual_seed(0)
-        begun = Names(world.groups)
-        unsaid = begin_with_words(begun, world, open_text(options.work), open_tokenizer(options.work))
-        print(f"{100 * unsaid:.1f} % of what captions add is not said by names", flush=True)
-        save_names(begun, path)
+        save_names(names_begun(world, open_text(options.work), open_tokenizer(options.work)), path)
 
 
 def unet(options: Options) -> None:

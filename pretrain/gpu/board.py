@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from pretrain.captions.tokenizer import open_tokenizer
 from pretrain.menagerie.captions import ATTRIBUTES
 from pretrain.menagerie.catalog import fetch
-from pretrain.menagerie.drawing.details import parts_of
-from pretrain.menagerie.drawing.pen import GRID, MAP
-from pretrain.menagerie.drawing.render import render_with_details
+from pretrain.menagerie.drawing.pen import GRID
+from pretrain.menagerie.drawing.render import parts_on_grid, render_with_details
 from pretrain.menagerie.lessons import ALIKE, DETAIL, group_scenes, sampled
 from pretrain.menagerie.lessons import SCENES as OF_EACH
 from pretrain.menagerie.names import WIDTH as LOOKS
@@ -109,9 +108,7 @@ def _draw(rows: Rows, scenes: list[Any], seed: int, tokenizer: Tokenizer, outsid
         if details is None:
             rows["details"][row], rows["parts"][row] = 0, UNKNOWN_PART
         else:
-            rows["details"][row] = sampled(details)
-            step = MAP // GRID
-            rows["parts"][row] = parts_of(details[step // 2 :: step, step // 2 :: step])
+            rows["details"][row], rows["parts"][row] = sampled(details), parts_on_grid(details)
         texts = [MENAGERIE.caption(scene, rng).text for _ in range(CAPTIONS - 1)]
         rows["tokens"][row] = tokens(tokenizer, [*texts, MENAGERIE.plain_caption(scene)]).numpy()
         rows["looks"][row] = (MENAGERIE.looks_of(scene) if MENAGERIE.looks_of else None) or np.nan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +11,12 @@ import torch
 from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 
-from core.diffusion.schedule import Schedule
 from pretrain.captions.tokenizer import open_tokenizer
 from pretrain.gpu.bank import Bank, Intake, as_images, on_device, quickly
 from pretrain.gpu.board import ALIKE_CHUNK, CAPTIONS, CHUNK, OUTSIDE_CHUNK, PAIRS_CHUNK, Rows, open_board
 from pretrain.gpu.learner import Learner
 from pretrain.menagerie.names import WIDTH as LOOKS
+from pretrain.menagerie.outside import UNKNOWN_PART
 from pretrain.training.models import TextEncoder, Unet, UNet2DConditionModel, Vae
 from pretrain.training.schedule import LATE, draw_timesteps, schedule_for, scheduler_of, weights_of
 from pretrain.training.text import WIDTH, open_text, tokens
@@ -24,13 +24,12 @@ from pretrain.training.unet import Names, hidden, mix_tails, open_names, save_na
 from pretrain.training.unet.denoiser import importance
 from pretrain.training.unet.names import NAMES_FILE
 from pretrain.training.unet.training import NAMED, PLAINLY
-from pretrain.training.unet.wording import begin_with_words
+from pretrain.training.unet.wording import names_begun
 from pretrain.training.vae import open_vae
 from pretrain.worlds import MENAGERIE
 
 CAPACITY = 360_000  # pictures; 70 KB each
 RATE = 1e-3
-_UNKNOWN = 255
 
 
 class Subjects(nn.Module):
@@ -82,10 +81,26 @@ class Encoded:
         return encoded
 
 
-def schedule_on(work: Path, device: torch.device) -> Schedule:
-    """Return the noise schedule of a work folder, its table on a device."""
-    schedule = schedule_for(work)
-    return replace(schedule, alphas_cumprod=schedule.alphas_cumprod.to(device))
+class Task:
+    """What a UNet has to do: find what was noise in noisy latents, each place counting what it is worth."""
+
+    def __init__(self, work: Path, device: torch.device) -> None:
+        schedule = schedule_for(work)
+        self._schedule = replace(schedule, alphas_cumprod=schedule.alphas_cumprod.to(device))
+        self._weights = weights_of(schedule).to(device)
+        self._device = device
+
+    def loss(self, unet: Unet, columns: Mapping[str, Tensor], rows: Tensor, timesteps: Tensor, told: Tensor) -> Tensor:
+        """Return how badly rows of a bank's pictures are denoised at timesteps (B,) with sequences `told`."""
+        latents, parts = columns["latents"][rows].float(), columns["parts"][rows]
+        noise = torch.randn_like(latents)
+        noisy = self._schedule.add_noise(latents, noise, timesteps).contiguous(memory_format=torch.channels_last)
+        with quickly(self._device):
+            predicted = unet(noisy, timesteps, told).sample
+        squares = (predicted.float() - self._schedule.target(latents, noise, timesteps)).pow(2).mean(1)
+        known = torch.where(parts == UNKNOWN_PART, 0, parts)
+        error = (squares * importance(known, MENAGERIE.subject)).flatten(1).mean(1)
+        return torch.mean(error * self._weights[timesteps])
 
 
 def generator_of(device: torch.device) -> torch.Generator:
@@ -97,19 +112,21 @@ def generator_of(device: torch.device) -> torch.Generator:
 
 def open_subjects(work: Path, encoded: Encoded) -> Subjects:
     """Return the UNet and names in a work folder; names that are not there begin as captions."""
-    unet = UNet2DConditionModel.from_pretrained(work / "unet").float()
     if (work / NAMES_FILE).exists():
-        names = open_names(work / NAMES_FILE, MENAGERIE.groups)
+        names = open_names(work / NAMES_FILE, MENAGERIE.groups).requires_grad_(True)
     else:
-        names = Names(MENAGERIE.groups)
-        text = open_text(work)
-        print(f"names: {begin_with_words(names, MENAGERIE, text, open_tokenizer(work)):.3f} is not said", flush=True)
-    unet.set_attn_processor(
-        AttnProcessor()
-    )  # as on the CPU, where it learns; with PyTorch's own all was NaN on an H100
-    unet.requires_grad_(True)
-    names.requires_grad_(True)
-    return Subjects(unet.to(encoded.device, memory_format=torch.channels_last), names.to(encoded.device))
+        names = names_begun(MENAGERIE, open_text(work), open_tokenizer(work))
+    return Subjects(open_unet(work, encoded.device).requires_grad_(True), names.to(encoded.device))
+
+
+def open_unet(work: Path, device: torch.device) -> Unet:
+    """Return the UNet in a work folder, float32, on a device.
+
+    It multiplies attention out, as on the CPU, where it learns: with PyTorch's own all was NaN on an H100.
+    """
+    unet = UNet2DConditionModel.from_pretrained(work / "unet").float()
+    unet.set_attn_processor(AttnProcessor())
+    return unet.to(device, memory_format=torch.channels_last)
 
 
 def save_subjects(subjects: Subjects, out: Path) -> None:
@@ -134,8 +151,7 @@ def learner_of(work: Path, board: Path, device: torch.device, rows_a_step: int) 
     """Return a training of the UNet in a work folder, and what it learns from."""
     encoded = Encoded(work, board, device)
     subjects = open_subjects(work, encoded)
-    schedule, generator = schedule_on(work, device), generator_of(device)
-    weights = weights_of(schedule_for(work)).to(device)
+    task, generator = Task(work, device), generator_of(device)
     columns = encoded.bank.columns
 
     def loss_of() -> Tensor:
@@ -147,15 +163,7 @@ def learner_of(work: Path, board: Path, device: torch.device, rows_a_step: int) 
         which = torch.where(called & (drawn[1] < PLAINLY), CAPTIONS - 1, which)
         names = subjects.names(hidden(looks.nan_to_num(), MENAGERIE.groups, generator)) * called[:, None, None]
         sequence = mix_tails(columns["text"][rows, which].float(), encoded.empty, generator, names)
-        latents = columns["latents"][rows].float()
         timesteps = draw_timesteps(len(rows), generator, LATE)
-        noise = torch.randn_like(latents)
-        noisy = schedule.add_noise(latents, noise, timesteps).contiguous(memory_format=torch.channels_last)
-        with quickly(device):
-            predicted = subjects.unet(noisy, timesteps, sequence).sample
-        squares = (predicted.float() - schedule.target(latents, noise, timesteps)).pow(2).mean(1)
-        parts = columns["parts"][rows]
-        error = (squares * importance(torch.where(parts == _UNKNOWN, 0, parts), MENAGERIE.subject)).flatten(1).mean(1)
-        return torch.mean(error * weights[timesteps])
+        return task.loss(subjects.unet, columns, rows, timesteps, sequence)
 
     return Learner(subjects, loss_of, RATE, device), encoded

@@ -5,28 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor
 from torch.nn import functional
 
 from core.diffusion.prior import LookingEncoder, TailPrior
-from pretrain.gpu.bank import Bank, Intake, as_images, on_device, quickly
+from pretrain.gpu.bank import Bank, Intake, as_images, on_device
 from pretrain.gpu.board import ALIKE_CHUNK, CAPTIONS, CHUNK, OUTSIDE_CHUNK, Rows, open_board
-from pretrain.gpu.denoising import Encoded, generator_of, schedule_on
+from pretrain.gpu.denoising import Encoded, Task, generator_of, open_unet
 from pretrain.gpu.learner import Learner
 from pretrain.menagerie.names import WIDTH as LOOKS
-from pretrain.training.models import UNet2DConditionModel
 from pretrain.training.prior import TIMESTEPS, new_prior
-from pretrain.training.schedule import STEPS, schedule_for, weights_of
+from pretrain.training.schedule import STEPS
 from pretrain.training.text import WIDTH
-from pretrain.training.unet.denoiser import importance
 from pretrain.training.unet.names import NAMES_FILE, open_names, with_tail_added
 from pretrain.worlds import MENAGERIE
 
 NAMED_AT_ONCE, NAMING_RATE = 1024, 1e-3
 RATE = 2e-4
 CAPACITY = 400_000  # pictures, 33 KB each
-_UNKNOWN = 255
 
 
 class Sights:
@@ -80,27 +76,16 @@ def guessing_learner(
     work: Path, prior: TailPrior, sights: Sights, device: torch.device, rows_a_step: int
 ) -> Learner[TailPrior]:
     """Return a training through the frozen UNet: one picture's guess helps to denoise another of the same animal."""
-    unet = UNet2DConditionModel.from_pretrained(work / "unet").float().requires_grad_(False).eval()
-    unet.set_attn_processor(AttnProcessor())  # see `denoising.open_subjects`
-    unet = unet.to(device, memory_format=torch.channels_last)
-    schedule, generator = schedule_on(work, device), generator_of(device)
-    weights = weights_of(schedule_for(work)).to(device)
+    unet = open_unet(work, device).requires_grad_(False).eval()
+    task, generator = Task(work, device), generator_of(device)
     columns = sights.bank.columns
 
     def loss_of() -> Tensor:
         rows = sights.bank.draw(rows_a_step // 2, 2)
         others = rows ^ 1
         sequence = with_tail_added(columns["text"][others].float(), prior.guess(sights.seen(rows)))
-        latents = columns["latents"][others].float()
         timesteps = torch.randint(TIMESTEPS[0], STEPS, (len(rows),), generator=generator, device=device)
-        noise = torch.randn_like(latents)
-        noisy = schedule.add_noise(latents, noise, timesteps).contiguous(memory_format=torch.channels_last)
-        with quickly(device):
-            predicted = unet(noisy, timesteps, sequence).sample
-        squares = (predicted.float() - schedule.target(latents, noise, timesteps)).pow(2).mean(1)
-        parts = columns["parts"][others]
-        error = (squares * importance(torch.where(parts == _UNKNOWN, 0, parts), MENAGERIE.subject)).flatten(1).mean(1)
-        return torch.mean(error * weights[timesteps])
+        return task.loss(unet, columns, others, timesteps, sequence)
 
     return Learner(prior, loss_of, RATE, device)
 

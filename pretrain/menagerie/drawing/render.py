@@ -27,8 +27,13 @@ def render(scene: Scene) -> Image.Image:
 def render_with_parts(scene: Scene) -> tuple[Image.Image, Bytes]:
     """Return the picture, and the part of the animal seen in each 8x8 pixels: (16, 16) indices into `PARTS`."""
     image, details = render_with_details(scene)
+    return image, parts_on_grid(details)
+
+
+def parts_on_grid(details: Bytes) -> Bytes:
+    """Return the part seen in each 8x8 pixels, (16, 16), of a map of details, (64, 64)."""
     step = MAP // GRID
-    return image, parts_of(details[step // 2 :: step, step // 2 :: step])
+    return parts_of(details[step // 2 :: step, step // 2 :: step])
 
 
 def render_with_details(scene: Scene) -> tuple[Image.Image, Bytes]:

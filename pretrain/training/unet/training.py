@@ -9,7 +9,6 @@ from core.diffusion.schedule import Schedule
 from pretrain.captions.tokenizer import open_tokenizer
 from pretrain.training.latents import RICH, Latents, lessons, open_latents
 from pretrain.training.models import TextEncoder, Tokenizer, UNet2DConditionModel
-from pretrain.training.parallel import rank
 from pretrain.training.sampling import sample_sheet
 from pretrain.training.schedule import LATE, STEPS, draw_timesteps, schedule_for, scheduler_of, weights_of
 from pretrain.training.text import open_text, tokens
@@ -17,7 +16,7 @@ from pretrain.training.trainer import Budget, Trainer
 from pretrain.training.unet.denoiser import Denoiser, importance, misaligned, misplaced, new_unet
 from pretrain.training.unet.mixing import mix_tails
 from pretrain.training.unet.names import NAMES_FILE, Names, hidden, open_names, save_names, with_tail_added
-from pretrain.training.unet.wording import begin_with_words
+from pretrain.training.unet.wording import names_begun
 from pretrain.worlds import World, world_of
 
 PARTS_WEIGHT = 0.1
@@ -91,13 +90,7 @@ def _pairs(data: Latents, count: int, generator: torch.Generator) -> list[int]:
 
 def _names(taught: Path | None, world: World, text: TextEncoder, tokenizer: Tokenizer) -> Names:
     """Return the names in the file of those that the UNet was taught, or ones that begin as captions."""
-    if taught:
-        return open_names(taught, world.groups).requires_grad_(True)
-    names = Names(world.groups)
-    unsaid = begin_with_words(names, world, text, tokenizer)
-    if rank() == 0:
-        print(f"names begin as captions: {100 * unsaid:.1f} % of what those add is not said by names", flush=True)
-    return names
+    return open_names(taught, world.groups).requires_grad_(True) if taught else names_begun(world, text, tokenizer)
 
 
 @torch.no_grad()
