@@ -74,6 +74,13 @@ class Encoded:
             "looks": on_device(rows, "looks", self.device),
         })  # fmt: skip
 
+    def check(self) -> None:
+        """Raise FloatingPointError if what was taken in so far is not all finite."""
+        held = len(self.bank)
+        spoiled = [name for name in ("latents", "text") if not self.bank.columns[name][:held].isfinite().all()]
+        if spoiled:
+            raise FloatingPointError(f"encoded pictures are not finite: {', '.join(spoiled)}")
+
     @torch.no_grad()
     def encode(self, ids: Tensor) -> Tensor:
         """Return the encodings (B, tokens, WIDTH) of tokens (B, tokens)."""

@@ -89,6 +89,7 @@ def _learn_unet(plan: Plan, seconds: float, device: torch.device) -> None:
         denoising.save_subjects(deepcopy(learner.average), plan.work)
 
     plan.fill(encoded.intake, plan.least)
+    encoded.check()
     learner.train(seconds, plan.anneal, encoded.intake, keep, "unet", plan.ends)
     print(f"unet: {len(encoded.bank)} pictures", flush=True)
 
