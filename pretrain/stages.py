@@ -24,6 +24,7 @@ from pretrain.training.unet import save_names, train_unet
 from pretrain.training.unet.names import NAMES_FILE
 from pretrain.training.unet.wording import names_begun
 from pretrain.training.vae import train_vae
+from pretrain.training.whitening import whiten_model
 from pretrain.worlds import CRITTERS, WORLD_FILE, WORLDS, choose_world, world_of, world_of_model
 
 Options = argparse.Namespace
@@ -58,12 +59,16 @@ def outside(options: Options) -> None:
 
 
 def begin(options: Options) -> None:
-    """Take up an exported model: put its parts where the other stages look for what was trained so far."""
+    """Take up an exported model: put its parts where the other stages look for what was trained so far.
+
+    Latents that were exported before they were made white are made so.
+    """
     world = world_of_model(options.out).name
     if (options.work / WORLD_FILE).exists():
         choose_world(options.work, world)
     reopen(options.out, options.work)
     choose_world(options.work, world)
+    whiten_model(options.work)
 
 
 def tokenizer(options: Options) -> None:
@@ -79,6 +84,11 @@ def vae(options: Options) -> None:
 def decoder(options: Options) -> None:
     """Train the VAE's decoder on, its latents left as they are."""
     run_parallel(train_vae, options.processes, options.work, _budget(options, 20), True, options.bfloat16)
+
+
+def whiten(options: Options) -> None:
+    """Make the VAE's latents vary alike, in fewer directions, and have a UNet of the former ones read them."""
+    whiten_model(options.work)
 
 
 def text(options: Options) -> None:
@@ -170,7 +180,7 @@ def everything(options: Options) -> None:
     small = choose_world(options.work, options.world) is CRITTERS
     first = (latents,) if small else (judges, latents, judged)
     last = (judges, reader, prior) if small else (reader, prior)
-    for stage in (draw, tokenizer, vae, text, *first, unet, decoder, *last, write, measure):
+    for stage in (draw, tokenizer, vae, whiten, text, *first, unet, decoder, *last, write, measure):
         print(f"== {stage.__name__}", flush=True)
         stage(options)
 
@@ -195,4 +205,5 @@ STAGES: dict[str, Callable[[Options], None]] = {
     "tokenizer": tokenizer,
     "unet": unet,
     "vae": vae,
+    "whiten": whiten,
 }

@@ -32,7 +32,7 @@ class World:
 
     name: str
     size: int  # of the pictures, pixels
-    channels: int  # of the latents, 16x16
+    channels: int  # of the latents, 16x16, that a UNet learns
     pair: Callable[[int], tuple[Any, Any]]
     draw: Callable[[Any], Drawing]
     caption: Callable[[Any, random.Random], Caption]
@@ -46,6 +46,7 @@ class World:
     said_as_numbers: Callable[[Mapping[str, str], Mapping[str, float]], list[float]] | None = None  # of a caption
     groups: Mapping[str, int] = field(default_factory=dict)  # how many of these numbers tell what
     subject: float = 1.0  # what an error of the UNet counts where the animal is, against 1 elsewhere
+    encoded: int | None = None  # channels that its VAE learns, if more: the latents are made white afterwards
     zero_snr: bool = False  # noise ends without a trace of the picture, and the UNet predicts v
 
     def scene(self, split: str, index: int) -> Any:
@@ -69,9 +70,10 @@ CRITTERS = World(
     scenes.asked_scene, scenes.scenes_of, caption.ATTRIBUTES, (), 32,
 )  # fmt: skip
 MENAGERIE = World(
-    "menagerie", 128, 16, menagerie_scenes.scene_pair, menagerie_render.render_with_parts, describe, describe_plainly,
+    "menagerie", 128, 10, menagerie_scenes.scene_pair, menagerie_render.render_with_parts, describe, describe_plainly,
     menagerie_scenes.asked_scene, menagerie_scenes.scenes_of, menagerie_captions.ATTRIBUTES, LOOKS,
-    menagerie_captions.MAX_TOKENS, looks_of, said_as_numbers, GROUPS, subject=3.0, zero_snr=True,
+    menagerie_captions.MAX_TOKENS, looks_of, said_as_numbers, GROUPS, subject=3.0, encoded=16,
+    zero_snr=True,
 )  # fmt: skip
 WORLDS = {world.name: world for world in (CRITTERS, MENAGERIE)}
 WORLD_FILE = "world.txt"
@@ -97,6 +99,6 @@ def world_of_model(folder: Path) -> World:
     """Return the world that an exported model was trained on, by its latents; ValueError if they are of none."""
     channels = json.loads((folder / "vae" / "config.json").read_text(encoding="utf-8"))["latent_channels"]
     for world in WORLDS.values():
-        if world.channels == channels:
+        if channels in {world.channels, world.encoded}:
             return world
     raise ValueError(f"{folder} has latents of {channels} channels, as no world's models do")

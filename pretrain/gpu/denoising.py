@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from diffusers.models.attention_processor import AttnProcessor
-from torch import Tensor, nn
+from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
+from torch import Tensor
 
 from pretrain.captions.tokenizer import open_tokenizer
 from pretrain.gpu.bank import Bank, Intake, as_images, on_device, quickly
@@ -18,34 +18,29 @@ from pretrain.gpu.learner import Learner
 from pretrain.menagerie.names import WIDTH as LOOKS
 from pretrain.menagerie.outside import UNKNOWN_PART
 from pretrain.training.models import TextEncoder, Unet, UNet2DConditionModel, Vae
-from pretrain.training.schedule import LATE, draw_timesteps, schedule_for, scheduler_of, weights_of
+from pretrain.training.schedule import WHITE, draw_timesteps, schedule_for, scheduler_of, weights_of
 from pretrain.training.text import WIDTH, open_text, tokens
-from pretrain.training.unet import Names, hidden, mix_tails, open_names, save_names
-from pretrain.training.unet.denoiser import importance
+from pretrain.training.unet import Denoiser, Names, hidden, mix_tails, open_names, save_names
+from pretrain.training.unet.denoiser import importance, misplaced
 from pretrain.training.unet.names import NAMES_FILE
-from pretrain.training.unet.training import NAMED, PLAINLY
+from pretrain.training.unet.training import NAMED, PARTS_WEIGHT, PLAINLY
 from pretrain.training.unet.wording import names_begun
 from pretrain.training.vae import open_vae
 from pretrain.worlds import MENAGERIE
 
 CAPACITY = 360_000  # pictures; 70 KB each
-RATE = 1e-3
-
-
-class Subjects(nn.Module):
-    """The UNet and the names that are learned with it."""
-
-    def __init__(self, unet: Unet, names: Names) -> None:
-        super().__init__()
-        self.unet, self.names = unet, names
+RATE = 4e-4  # 1e-3 undid much of what a trained UNet knew
 
 
 class Encoded:
     """Latents, captions' encodings, parts and looks of what is drawn, taken from a board."""
 
     def __init__(self, work: Path, board: Path, device: torch.device, capacity: int = CAPACITY) -> None:
-        self.device = device
-        self.vae: Vae = open_vae(work).to(device, memory_format=torch.channels_last)
+        self.work, self.device = work, device
+        vae: Vae = open_vae(work)
+        if vae.config.latent_channels != MENAGERIE.channels:
+            raise ValueError(f"the latents of {work / 'vae'} are not white: run the stage `whiten`")
+        self.vae = vae.to(device, memory_format=torch.channels_last)
         self.text: TextEncoder = open_text(work).to(device)
         self.empty = self.encode(tokens(open_tokenizer(work), [""]))[0]
         channels = MENAGERIE.channels
@@ -88,6 +83,19 @@ class Encoded:
         return encoded
 
 
+@dataclass(frozen=True)
+class Noisy:
+    """What a UNet is asked of B pictures: noisy latents (B, C, 16, 16) at timesteps (B,), v, and the parts there.
+
+    Parts (B, 16, 16) are -100 where nobody knows them, which cross entropy leaves out.
+    """
+
+    latents: Tensor
+    timesteps: Tensor
+    target: Tensor
+    parts: Tensor
+
+
 class Task:
     """What a UNet has to do: find what was noise in noisy latents, each place counting what it is worth."""
 
@@ -97,17 +105,19 @@ class Task:
         self._weights = weights_of(schedule).to(device)
         self._device = device
 
-    def loss(self, unet: Unet, columns: Mapping[str, Tensor], rows: Tensor, timesteps: Tensor, told: Tensor) -> Tensor:
-        """Return how badly rows of a bank's pictures are denoised at timesteps (B,) with sequences `told`."""
-        latents, parts = columns["latents"][rows].float(), columns["parts"][rows]
+    def ask(self, columns: Mapping[str, Tensor], rows: Tensor, timesteps: Tensor) -> Noisy:
+        """Return rows of a bank's pictures with noise of timesteps (B,)."""
+        latents, parts = columns["latents"][rows].float(), columns["parts"][rows].long()
         noise = torch.randn_like(latents)
         noisy = self._schedule.add_noise(latents, noise, timesteps).contiguous(memory_format=torch.channels_last)
-        with quickly(self._device):
-            predicted = unet(noisy, timesteps, told).sample
-        squares = (predicted.float() - self._schedule.target(latents, noise, timesteps)).pow(2).mean(1)
-        known = torch.where(parts == UNKNOWN_PART, 0, parts)
-        error = (squares * importance(known, MENAGERIE.subject)).flatten(1).mean(1)
-        return torch.mean(error * self._weights[timesteps])
+        known = torch.where(parts == UNKNOWN_PART, -100, parts)
+        return Noisy(noisy, timesteps, self._schedule.target(latents, noise, timesteps), known)
+
+    def error(self, predicted: Tensor, asked: Noisy) -> Tensor:
+        """Return how wrong predictions of v (B, C, 16, 16) are."""
+        squares = (predicted.float() - asked.target).pow(2).mean(1)
+        errors = (squares * importance(asked.parts, MENAGERIE.subject)).flatten(1).mean(1)
+        return torch.mean(errors * self._weights[asked.timesteps])
 
 
 def generator_of(device: torch.device) -> torch.Generator:
@@ -117,34 +127,48 @@ def generator_of(device: torch.device) -> torch.Generator:
     return torch.cuda.default_generators[device.index or 0]
 
 
-def open_subjects(work: Path, encoded: Encoded) -> Subjects:
-    """Return the UNet and names in a work folder; names that are not there begin as captions."""
-    if (work / NAMES_FILE).exists():
-        names = open_names(work / NAMES_FILE, MENAGERIE.groups).requires_grad_(True)
-    else:
-        names = names_begun(MENAGERIE, open_text(work), open_tokenizer(work))
-    return Subjects(open_unet(work, encoded.device).requires_grad_(True), names.to(encoded.device))
+def begin_names(work: Path) -> None:
+    """Have names in a work folder: where there are none they begin as captions, which takes minutes."""
+    if not (work / NAMES_FILE).exists():
+        save_names(names_begun(MENAGERIE, open_text(work), open_tokenizer(work)), work / NAMES_FILE)
+
+
+def open_denoiser(work: Path, device: torch.device, *, fused: bool) -> Denoiser:
+    """Return the UNet and names in a work folder, the readers of the UNet's features fresh.
+
+    `fused` attention writes no scores into memory, but depends on kernels whose gradients may be wrong: all were NaN on
+    an H100, most likely with cuDNN's. Else it is multiplied out.
+    """
+    names = open_names(work / NAMES_FILE, MENAGERIE.groups).requires_grad_(True)
+    denoiser = Denoiser(open_unet(work, device).requires_grad_(True), names=names).to(device)
+    if fused:
+        denoiser.unet.set_attn_processor(AttnProcessor2_0())  # type: ignore[no-untyped-call]
+    return denoiser
 
 
 def open_unet(work: Path, device: torch.device) -> Unet:
-    """Return the UNet in a work folder, float32, on a device.
-
-    It multiplies attention out, as on the CPU, where it learns: with PyTorch's own all was NaN on an H100.
-    """
+    """Return the UNet in a work folder, float32, on a device; it multiplies attention out, as on the CPU."""
     unet = UNet2DConditionModel.from_pretrained(work / "unet").float()
     unet.set_attn_processor(AttnProcessor())
     return unet.to(device, memory_format=torch.channels_last)
 
 
-def save_subjects(subjects: Subjects, out: Path) -> None:
-    """Write both into a work folder, in float16, in place of what is there; a kill leaves the one or the other."""
-    unfinished = out / "unet.unfinished"
+def save_denoiser(denoiser: Denoiser, out: Path) -> None:
+    """Write UNet and names into a work folder, in float16, in place of what is there."""
+    unfinished, names = out / "unet.unfinished", named(denoiser)
     shutil.rmtree(unfinished, ignore_errors=True)
-    subjects.unet.half().save_pretrained(unfinished)
+    denoiser.unet.half().save_pretrained(unfinished)
     scheduler_of(MENAGERIE).save_pretrained(out / "scheduler")
-    replaced(out / NAMES_FILE, lambda path: save_names(subjects.names, path))
+    replaced(out / NAMES_FILE, lambda path: save_names(names, path))
     shutil.rmtree(out / "unet", ignore_errors=True)
     unfinished.rename(out / "unet")
+
+
+def named(denoiser: Denoiser) -> Names:
+    """Return the names that a denoiser learns with; ValueError if it has none."""
+    if denoiser.names is None:
+        raise ValueError("this UNet is taught no names")
+    return denoiser.names
 
 
 def replaced(path: Path, write: Callable[[Path], object]) -> None:
@@ -154,11 +178,15 @@ def replaced(path: Path, write: Callable[[Path], object]) -> None:
     unfinished.replace(path)
 
 
-def learner_of(work: Path, board: Path, device: torch.device, rows_a_step: int) -> tuple[Learner[Subjects], Encoded]:
-    """Return a training of the UNet in a work folder, and what it learns from."""
-    encoded = Encoded(work, board, device)
-    subjects = open_subjects(work, encoded)
-    task, generator = Task(work, device), generator_of(device)
+def learner_of(encoded: Encoded, rows_a_step: int, *, fused: bool = False) -> Learner[Denoiser]:
+    """Return a training of the UNet in the work folder of what it learns from.
+
+    As on the CPU it is to tell from what it makes of the noise which part of an animal is where: without that (and at a
+    higher rate) 2.5 million rows did not make a trained UNet's animals better.
+    """
+    device = encoded.device
+    denoiser = open_denoiser(encoded.work, device, fused=fused)
+    task, generator, names = Task(encoded.work, device), generator_of(device), named(denoiser)
     columns = encoded.bank.columns
 
     def loss_of() -> Tensor:
@@ -168,9 +196,11 @@ def learner_of(work: Path, board: Path, device: torch.device, rows_a_step: int) 
         called = ~looks.isnan().any(1) & (drawn[0] < NAMED)
         which = torch.randint(CAPTIONS, (len(rows),), device=device)
         which = torch.where(called & (drawn[1] < PLAINLY), CAPTIONS - 1, which)
-        names = subjects.names(hidden(looks.nan_to_num(), MENAGERIE.groups, generator)) * called[:, None, None]
-        sequence = mix_tails(columns["text"][rows, which].float(), encoded.empty, generator, names)
-        timesteps = draw_timesteps(len(rows), generator, LATE)
-        return task.loss(subjects.unet, columns, rows, timesteps, sequence)
+        added = names(hidden(looks.nan_to_num(), MENAGERIE.groups, generator)) * called[:, None, None]
+        sequence = mix_tails(columns["text"][rows, which].float(), encoded.empty, generator, added)
+        asked = task.ask(columns, rows, draw_timesteps(len(rows), generator, WHITE))
+        with quickly(device):
+            predicted, seen, _ = denoiser(asked.latents, asked.timesteps, sequence)
+        return task.error(predicted, asked) + PARTS_WEIGHT * misplaced(seen.float(), asked.parts)
 
-    return Learner(subjects, loss_of, RATE, device), encoded
+    return Learner(denoiser, loss_of, RATE, device)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.diffusion.prior import LookingEncoder, TailPrior
-from pretrain.gpu.bank import Bank, Intake, as_images, on_device
+from pretrain.gpu.bank import Bank, Intake, as_images, on_device, quickly
 from pretrain.gpu.board import ALIKE_CHUNK, CAPTIONS, CHUNK, OUTSIDE_CHUNK, Rows, open_board
 from pretrain.gpu.denoising import Encoded, Task, generator_of, open_unet
 from pretrain.gpu.learner import Learner
@@ -85,7 +85,10 @@ def guessing_learner(
         others = rows ^ 1
         sequence = with_tail_added(columns["text"][others].float(), prior.guess(sights.seen(rows)))
         timesteps = torch.randint(TIMESTEPS[0], STEPS, (len(rows),), generator=generator, device=device)
-        return task.loss(unet, columns, others, timesteps, sequence)
+        asked = task.ask(columns, others, timesteps)
+        with quickly(device):
+            predicted = unet(asked.latents, asked.timesteps, sequence).sample
+        return task.error(predicted, asked)
 
     return Learner(prior, loss_of, RATE, device)
 

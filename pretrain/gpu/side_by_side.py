@@ -15,6 +15,7 @@ from multiprocessing import connection, get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import psutil
 import torch
 
 from core.diffusion.devices import leave_cudnn_attention_out
@@ -62,7 +63,7 @@ def _learn(jobs: list[tuple[str, float]], plan: Plan) -> None:
     for name, seconds in jobs:
         torch.manual_seed(plan.first + len(name))
         if name == "unet":
-            _learn_unet(plan, seconds, device)
+            learn_unet(plan, seconds, device)
         elif name == "prior":
             _learn_prior(plan, seconds, device)
         else:
@@ -82,16 +83,32 @@ def _device() -> torch.device:
     return torch.device("cuda", 0)
 
 
-def _learn_unet(plan: Plan, seconds: float, device: torch.device) -> None:
-    learner, encoded = denoising.learner_of(plan.work, plan.board, device, plan.rows)
-
-    def keep() -> None:
-        denoising.save_subjects(deepcopy(learner.average), plan.work)
-
+def learn_unet(plan: Plan, seconds: float, device: torch.device) -> None:
+    """Train the UNet and its names: with fused attention on a GPU, unless its gradients are not finite."""
+    denoising.begin_names(plan.work)  # while others draw
+    encoded = denoising.Encoded(plan.work, plan.board, device)
     plan.fill(encoded.intake, plan.least)
     encoded.check()
-    learner.train(seconds, plan.anneal, encoded.intake, keep, "unet", plan.ends)
+    started = time.monotonic()
+    if device.type != "cuda" or not _denoises(plan, encoded, seconds, fused=True):
+        _denoises(plan, encoded, seconds - (time.monotonic() - started), fused=False)
     print(f"unet: {len(encoded.bank)} pictures", flush=True)
+
+
+def _denoises(plan: Plan, encoded: denoising.Encoded, seconds: float, *, fused: bool) -> bool:
+    """Train the UNet; False if its gradients are not finite, as those of fused attention may be."""
+    learner = denoising.learner_of(encoded, plan.rows, fused=fused)
+    try:
+        learner.train(
+            seconds, plan.anneal, encoded.intake,
+            lambda: denoising.save_denoiser(deepcopy(learner.average), plan.work), "unet", plan.ends,
+        )  # fmt: skip
+    except FloatingPointError as error:
+        if not fused:
+            raise
+        print(f"unet: {error}; again with attention multiplied out", flush=True)
+        return False
+    return True
 
 
 def _learn_judge(plan: Plan, name: str, seconds: float, device: torch.device) -> None:
@@ -153,7 +170,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rows", type=int, default=256, help="pictures a step")
     parser.add_argument("--anneal", type=float, default=0.6, help="share of a training in which its rate falls to 0")
     parser.add_argument("--naming", type=float, default=20, help="seconds in which the prior learns names")
-    parser.add_argument("--within", type=float, default=3600, help="seconds from now in which all must have ended")
+    parser.add_argument(
+        "--within", type=float, default=3600, help="seconds from its start in which all must have ended"
+    )
     return parser
 
 
@@ -163,7 +182,7 @@ def main() -> None:
     board = options.board or options.work / "board"
     plan = Plan(
         options.work, board, options.first, options.least, options.rows, options.anneal, options.naming,
-        ends=time.time() + options.within,
+        ends=psutil.Process().create_time() + options.within,  # what it took to begin counts, too
     )  # fmt: skip
     if not (plan.board / "kinds.npy").exists():
         new_board(plan.board, options.chunks)

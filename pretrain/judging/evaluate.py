@@ -141,7 +141,7 @@ def evaluate(model: Path, folder: Path, count: int, split: str, processes: int =
     report: dict[str, object] = {
         "split": split,
         "prompts": count,
-        "psnr": round(psnr(pipeline.vae, held, 500), 2),
+        "psnr": round(psnr(pipeline.vae, to_tensor(held.images[:500])), 2),
         "megabytes": round(megabytes(model), 1),
         "seconds_per_edit": seconds_per_edit(pipeline),
         "judges": figures,

@@ -1,6 +1,7 @@
 """Noise: how much at which timestep, what the UNet predicts, and what the loss weighs there."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,7 +12,22 @@ from pretrain.training.models import DDIMScheduler, Scheduler
 from pretrain.worlds import CRITTERS, World, world_of
 
 STEPS = 1000
-LATE = 0.1  # of a UNet's timesteps come from the noisiest tenth, beside those that are drawn there anyway
+
+
+@dataclass(frozen=True)
+class Emphasis:
+    """Which timesteps a UNet is trained at: six of ten about a middle, the rest anywhere.
+
+    `middle` is its logit, as a share of the way to noise; `late` the share of all that comes from the noisiest tenth.
+    """
+
+    middle: float = 0.8
+    late: float = 0.0
+
+
+# White latents show edges at twice the noise that colors alone would bear, so less noise is worth more; and colors
+# begin at the end, where noise ends without a trace of them.
+WHITE = Emphasis(middle=0.2, late=0.1)
 
 
 def scheduler_of(world: World) -> Scheduler:
@@ -65,16 +81,18 @@ def weights_of(schedule: Schedule) -> Tensor:
     return little * (1 + 1 / snr).clamp(max=100.0) if schedule.prediction_type == "epsilon" else little
 
 
-def draw_timesteps(count: int, generator: torch.Generator, late: float = 0.0) -> Tensor:
-    """(count,): most of them from above the middle, where pictures take shape and color, the rest from all of it.
+def emphasis_of(schedule: Schedule) -> Emphasis:
+    """Return where the timesteps of a training lie."""
+    return WHITE if schedule.ends_in_noise else Emphasis()
 
-    `late` is the share that comes from the noisiest tenth, where colors begin if noise ends without a trace of them.
-    """
-    where = generator.device
-    middle = torch.sigmoid(torch.randn(count, generator=generator, device=where) * 0.9 + 0.8) * STEPS
+
+def draw_timesteps(count: int, generator: torch.Generator, emphasis: Emphasis | None = None) -> Tensor:
+    """(count,): most of them where pictures take shape and color, the rest from all of it."""
+    where, emphasis = generator.device, emphasis or Emphasis()
+    middle = torch.sigmoid(torch.randn(count, generator=generator, device=where) * 0.9 + emphasis.middle) * STEPS
     anywhere = torch.rand(count, generator=generator, device=where) * STEPS
     chosen = torch.where(torch.rand(count, generator=generator, device=where) < 0.6, middle, anywhere)
-    if late:
+    if emphasis.late:
         last = STEPS * (1 - torch.rand(count, generator=generator, device=where) / 10)
-        chosen = torch.where(torch.rand(count, generator=generator, device=where) < late, last, chosen)
+        chosen = torch.where(torch.rand(count, generator=generator, device=where) < emphasis.late, last, chosen)
     return chosen.long().clamp(0, STEPS - 1)

@@ -32,7 +32,7 @@ def new_vae(world: World, channels: int | None = None) -> Vae:
         down_block_types=("DownEncoderBlock2D",) * len(widths),
         up_block_types=("UpDecoderBlock2D",) * len(widths),
         layers_per_block=1,
-        latent_channels=channels or world.channels,
+        latent_channels=channels or world.encoded or world.channels,
         norm_num_groups=8,
         mid_block_add_attention=False,
         scaling_factor=1.0,
@@ -54,12 +54,16 @@ def train_vae(folder: Path, budget: Budget, decoder_only: bool = False, bfloat16
 
     Without a checkpoint it begins with the weights in folder/vae, or with fresh ones if there are none.
     `decoder_only` leaves the latents as they are: so the decoder can go on learning after the UNet has begun;
-    `bfloat16` computes in it, where that is faster.
+    `bfloat16` computes in it, where that is faster. Latents that were made white stay so: only the decoder of such a
+    VAE learns further.
     """
     pictures, held = open_pictures(folder, "pretraining"), open_pictures(folder, "development")
     others = open_pictures(folder, OUTSIDE) if (folder / "outside").exists() else None
     torch.manual_seed(0)
     vae = open_vae(folder).requires_grad_(True) if (folder / "vae").exists() else new_vae(pictures.world)
+    if not decoder_only and pictures.world.encoded and vae.config.latent_channels == pictures.world.channels:
+        print("the latents are white already: the stage `decoder` trains the rest", flush=True)
+        return
     if decoder_only:
         vae.encoder.requires_grad_(False)
         vae.quant_conv.requires_grad_(False)
@@ -77,7 +81,7 @@ def train_vae(folder: Path, budget: Budget, decoder_only: bool = False, bfloat16
 
     def on_save() -> None:
         average = trainer.average
-        print(f"held-out PSNR {psnr(average, held):.2f} dB", flush=True)
+        print(f"held-out PSNR {psnr(average, to_tensor(held.images[:HELD_OUT])):.2f} dB", flush=True)
         if not decoder_only:
             average.register_to_config(scaling_factor=latent_scale(average, held))
         average.save_pretrained(folder / "vae")
@@ -104,13 +108,12 @@ def _crops(pictures: Pictures, others: Pictures | None, generator: torch.Generat
 
 
 @torch.no_grad()
-def psnr(vae: Vae, pictures: Pictures, count: int = HELD_OUT) -> float:
-    """Mean over pictures of the peak signal-to-noise ratio of a round trip, in dB."""
+def psnr(vae: Vae, images: Tensor) -> float:
+    """Mean over pictures (B, 3, H, W) of the peak signal-to-noise ratio of a round trip, in dB."""
     ratios = []
-    for first in range(0, min(count, len(pictures)), 32):
-        images = to_tensor(pictures.images[first : min(first + 32, count)])
-        decoded = vae.decode(vae.encode(images).latent_dist.mode()).sample.clamp(-1, 1)
-        ratios.append(10 * torch.log10(4 / (decoded - images).pow(2).flatten(1).mean(1)))
+    for some in torch.split(images, 32):
+        decoded = vae.decode(vae.encode(some).latent_dist.mode()).sample.clamp(-1, 1)
+        ratios.append(10 * torch.log10(4 / (decoded - some).pow(2).flatten(1).mean(1)))
     return float(torch.cat(ratios).mean())
 
 

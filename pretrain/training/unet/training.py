@@ -10,7 +10,7 @@ from pretrain.captions.tokenizer import open_tokenizer
 from pretrain.training.latents import RICH, Latents, lessons, open_latents
 from pretrain.training.models import TextEncoder, Tokenizer, UNet2DConditionModel
 from pretrain.training.sampling import sample_sheet
-from pretrain.training.schedule import LATE, STEPS, draw_timesteps, schedule_for, scheduler_of, weights_of
+from pretrain.training.schedule import STEPS, draw_timesteps, emphasis_of, schedule_for, scheduler_of, weights_of
 from pretrain.training.text import open_text, tokens
 from pretrain.training.trainer import Budget, Trainer
 from pretrain.training.unet.denoiser import Denoiser, importance, misaligned, misplaced, new_unet
@@ -34,7 +34,7 @@ def train_unet(folder: Path, budget: Budget, rate: float, bfloat16: bool = False
     """
     data, held = lessons(folder), open_latents(folder, "development")
     text, tokenizer, schedule = open_text(folder), open_tokenizer(folder), schedule_for(folder)
-    weights = weights_of(schedule)
+    weights, emphasis = weights_of(schedule), emphasis_of(schedule)
     empty = text(input_ids=tokens(tokenizer, [""]))[0][0]
     torch.manual_seed(0)
     known = (folder / "unet").exists()
@@ -55,7 +55,7 @@ def train_unet(folder: Path, budget: Budget, rate: float, bfloat16: bool = False
             names = denoiser.names(hidden(looks.nan_to_num(), world.groups, generator)) * called[:, None, None]
         latents, ids, parts = data.batch(rows, which.tolist())
         sequence = mix_tails(text(input_ids=ids)[0], empty, generator, names)
-        timesteps = draw_timesteps(len(latents), generator, LATE if schedule.ends_in_noise else 0.0)
+        timesteps = draw_timesteps(len(latents), generator, emphasis)
         noise = torch.randn(latents.shape, generator=generator)
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             predicted, seen, aligned = denoiser(schedule.add_noise(latents, noise, timesteps), timesteps, sequence)

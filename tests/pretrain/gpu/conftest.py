@@ -26,8 +26,9 @@ def _settled() -> None:
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> Path:
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "work"
+    monkeypatch.setattr("pretrain.training.whitening.PICTURES", 4)
     stages.begin(Namespace(out=REPOSITORY / "models" / "menagerie", work=folder))
     shutil.copyfile(folder / "judges" / "judge_a.safetensors", folder / "judges" / "judge_reader.safetensors")
     torch.manual_seed(0)

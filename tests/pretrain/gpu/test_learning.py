@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from core.config import REPOSITORY
 from core.diffusion.prior import load_prior
 from pretrain.gpu import denoising, guessing, judging
 from pretrain.gpu.learner import Learner
-from pretrain.gpu.side_by_side import Plan, main
+from pretrain.gpu.side_by_side import Plan, learn_unet, main
 from pretrain.menagerie.judge import open_judge
 from pretrain.training.unet.names import NAMES_FILE
 
@@ -82,20 +83,65 @@ def test_a_training_that_comes_too_late_writes_nothing() -> None:
 
 
 def test_the_unet_and_names_learn(work: Path, drawn: Path) -> None:
-    learner, encoded = denoising.learner_of(work, drawn, CPU, ROWS)
+    encoded = denoising.Encoded(work, drawn, CPU)
+    learner = denoising.learner_of(encoded, ROWS)
     before, unet = load_file(work / NAMES_FILE), load_file(work / "unet" / "diffusion_pytorch_model.safetensors")
     assert encoded.intake(1) == 1
     columns = encoded.bank.columns
     assert all(columns[name][: len(encoded.bank)].isfinite().all() for name in ("latents", "text", "looks"))
-    learner.train(0.1, 0.5, _nothing, lambda: denoising.save_subjects(learner.average, work), "unet")
+    parts = learner.module.parts.weight.detach().clone()
+    learner.train(0.1, 0.5, _nothing, lambda: denoising.save_denoiser(learner.average, work), "unet")
     assert learner.steps >= 1
-    fresh, _ = denoising.learner_of(work, drawn, CPU, ROWS)
+    assert not torch.equal(learner.module.parts.weight, parts), "what reads the parts learns, too"
+    fresh = denoising.learner_of(encoded, ROWS)
     assert all(weight.isfinite().all() for weight in fresh.module.parameters())
     after = load_file(work / NAMES_FILE)
     assert any(not torch.equal(before[name], after[name]) for name in before)
     moved = load_file(work / "unet" / "diffusion_pytorch_model.safetensors")
     assert any(not torch.equal(unet[name], moved[name]) for name in unet)
     assert not list(work.glob("*.unfinished"))
+
+
+def test_fused_attention_learns_the_same(work: Path, drawn: Path) -> None:
+    encoded = denoising.Encoded(work, drawn, CPU)
+    encoded.intake(1)
+    fused, plain = (denoising.open_denoiser(work, CPU, fused=each).eval() for each in (True, False))
+    asked = denoising.Task(work, CPU).ask(encoded.bank.columns, torch.arange(2), torch.tensor([300, 800]))
+    text = encoded.bank.columns["text"][:2, 0].float()
+    torch.testing.assert_close(
+        fused(asked.latents, asked.timesteps, text)[0],
+        plain(asked.latents, asked.timesteps, text)[0],
+        atol=1e-4,
+        rtol=1e-3,
+    )
+
+
+def test_attention_is_multiplied_out_where_that_of_the_gpu_is_no_good(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The GPU is the boundary here: what is asked of it, and what is done when it fails."""
+    asked: list[tuple[bool, float]] = []
+
+    class Failing:
+        def __init__(self, fused: bool) -> None:
+            self.fused = fused
+
+        def train(self, seconds: float, *_: object) -> None:
+            asked.append((self.fused, seconds))
+            if self.fused:
+                raise FloatingPointError("too many gradients are not finite")
+
+    monkeypatch.setattr(denoising, "Encoded", lambda *_: SimpleNamespace(intake=lambda: 1, check=_nothing, bank=[]))
+    monkeypatch.setattr(denoising, "begin_names", lambda _work: None)
+    monkeypatch.setattr(denoising, "learner_of", lambda _encoded, _rows, *, fused: Failing(fused))
+    plan = Plan(Path(), Path(), first=0, least=1, rows=2, anneal=0.5, naming=0, ends=time.time() + 60)
+    learn_unet(plan, 50.0, torch.device("cuda"))
+    assert [fused for fused, _ in asked] == [True, False]
+    assert 0 < asked[1][1] < asked[0][1] == 50
+    assert "again with attention multiplied out" in capsys.readouterr().out
+    asked.clear()
+    learn_unet(plan, 50.0, CPU)
+    assert [fused for fused, _ in asked] == [False]
 
 
 def test_a_judge_learns_from_look_alikes_and_round_trips(work: Path, drawn: Path) -> None:

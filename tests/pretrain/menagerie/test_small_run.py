@@ -47,7 +47,7 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> Namespace:
         patch.setattr("pretrain.training.sampling.SAMPLING_STEPS", 2)
         patch.setattr("pretrain.menagerie.lessons.GROUPS", 2)
         patch.setattr("pretrain.menagerie.judging.MEASURED", 2)
-        for stage in (stages.vae, stages.text, stages.judges, stages.latents):
+        for stage in (stages.vae, stages.whiten, stages.text, stages.judges, stages.latents):
             stage(found)
         judge_pictures(found.work, "pretraining", judge_b().requires_grad_(False).features, FEATURES)
         patch.setattr("pretrain.training.prior.HELD_OUT", 2)

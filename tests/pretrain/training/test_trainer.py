@@ -5,7 +5,17 @@ import torch
 from torch import Tensor, nn
 
 from pretrain.training.parallel import has_bfloat16
-from pretrain.training.schedule import STEPS, draw_timesteps, schedule_for, schedule_of, scheduler_of, weights_of
+from pretrain.training.schedule import (
+    STEPS,
+    WHITE,
+    Emphasis,
+    draw_timesteps,
+    emphasis_of,
+    schedule_for,
+    schedule_of,
+    scheduler_of,
+    weights_of,
+)
 from pretrain.training.trainer import Budget, Trainer
 from pretrain.training.unet import TAIL, mix_tails
 from pretrain.worlds import CRITTERS, MENAGERIE, choose_world
@@ -95,6 +105,10 @@ def test_timesteps_are_drawn_from_the_whole_schedule() -> None:
     assert drawn.min() >= 0
     assert drawn.max() < STEPS
     assert 0.3 < (drawn < STEPS // 2).float().mean() < 0.7
+    earlier = draw_timesteps(4000, torch.Generator().manual_seed(0), Emphasis(middle=0.2))
+    assert earlier.float().mean() < drawn.float().mean() - 40
+    assert emphasis_of(schedule_of(MENAGERIE)) is WHITE
+    assert emphasis_of(schedule_of(CRITTERS)) == Emphasis()
 
 
 @pytest.mark.parametrize(
@@ -114,7 +128,7 @@ def test_bfloat16_is_used_where_the_cpu_has_it(
 
 
 def test_more_of_the_timesteps_may_come_from_where_noise_is_all() -> None:
-    usual, late = (draw_timesteps(4000, torch.Generator().manual_seed(0), share) for share in (0.0, 0.5))
+    usual, late = (draw_timesteps(4000, torch.Generator().manual_seed(0), Emphasis(late=share)) for share in (0.0, 0.5))
     assert ((late >= 900) & (late < STEPS)).float().mean() > 0.5
     assert (usual >= 900).float().mean() < 0.2
     assert torch.equal(late[late < 900], usual[late < 900]), "the others are as they were"
