@@ -3,9 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-import torch
-
-from pretrain.captions.tokenizer import open_tokenizer, train_tokenizer
+from pretrain.captions.tokenizer import train_tokenizer
 from pretrain.drawing.pictures import draw_pictures
 from pretrain.drawing.sheet import contact_sheet
 from pretrain.judging.evaluate import evaluate, show
@@ -18,11 +16,10 @@ from pretrain.training.export import export, reopen
 from pretrain.training.latents import encode_pictures, judge_pictures
 from pretrain.training.parallel import run_parallel
 from pretrain.training.prior import SCENES, train_prior
-from pretrain.training.text import open_text, train_text
+from pretrain.training.text import train_text
 from pretrain.training.trainer import Budget
-from pretrain.training.unet import save_names, train_unet
-from pretrain.training.unet.names import NAMES_FILE
-from pretrain.training.unet.wording import names_begun
+from pretrain.training.unet import train_unet
+from pretrain.training.unet.wording import begin_names
 from pretrain.training.vae import train_vae
 from pretrain.training.whitening import whiten_model
 from pretrain.worlds import CRITTERS, WORLD_FILE, WORLDS, choose_world, world_of, world_of_model
@@ -113,10 +110,7 @@ def judged(options: Options) -> None:
 
 def names(options: Options) -> None:
     """Begin names as captions, unless there are any; `unet` would do it first."""
-    path, world = options.work / NAMES_FILE, world_of(options.work)
-    if not path.exists():
-        torch.manual_seed(0)
-        save_names(names_begun(world, open_text(options.work), open_tokenizer(options.work)), path)
+    begin_names(options.work)
 
 
 def unet(options: Options) -> None:

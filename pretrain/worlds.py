@@ -72,8 +72,7 @@ CRITTERS = World(
 MENAGERIE = World(
     "menagerie", 128, 10, menagerie_scenes.scene_pair, menagerie_render.render_with_parts, describe, describe_plainly,
     menagerie_scenes.asked_scene, menagerie_scenes.scenes_of, menagerie_captions.ATTRIBUTES, LOOKS,
-    menagerie_captions.MAX_TOKENS, looks_of, said_as_numbers, GROUPS, subject=3.0, encoded=16,
-    zero_snr=True,
+    menagerie_captions.MAX_TOKENS, looks_of, said_as_numbers, GROUPS, subject=3.0, encoded=16, zero_snr=True,
 )  # fmt: skip
 WORLDS = {world.name: world for world in (CRITTERS, MENAGERIE)}
 WORLD_FILE = "world.txt"

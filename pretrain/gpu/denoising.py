@@ -24,7 +24,6 @@ from pretrain.training.unet import Denoiser, Names, hidden, mix_tails, open_name
 from pretrain.training.unet.denoiser import importance, misplaced
 from pretrain.training.unet.names import NAMES_FILE
 from pretrain.training.unet.training import NAMED, PARTS_WEIGHT, PLAINLY
-from pretrain.training.unet.wording import names_begun
 from pretrain.training.vae import open_vae
 from pretrain.worlds import MENAGERIE
 
@@ -103,7 +102,6 @@ class Task:
         schedule = schedule_for(work)
         self._schedule = replace(schedule, alphas_cumprod=schedule.alphas_cumprod.to(device))
         self._weights = weights_of(schedule).to(device)
-        self._device = device
 
     def ask(self, columns: Mapping[str, Tensor], rows: Tensor, timesteps: Tensor) -> Noisy:
         """Return rows of a bank's pictures with noise of timesteps (B,)."""
@@ -125,12 +123,6 @@ def generator_of(device: torch.device) -> torch.Generator:
     if device.type != "cuda":
         return torch.default_generator
     return torch.cuda.default_generators[device.index or 0]
-
-
-def begin_names(work: Path) -> None:
-    """Have names in a work folder: where there are none they begin as captions, which takes minutes."""
-    if not (work / NAMES_FILE).exists():
-        save_names(names_begun(MENAGERIE, open_text(work), open_tokenizer(work)), work / NAMES_FILE)
 
 
 def open_denoiser(work: Path, device: torch.device, *, fused: bool) -> Denoiser:

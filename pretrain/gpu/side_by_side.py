@@ -25,6 +25,7 @@ from pretrain.gpu.board import draw_on, new_board
 from pretrain.judging.network import save_judge
 from pretrain.training.parallel import settle
 from pretrain.training.unet.names import NAMES_FILE
+from pretrain.training.unet.wording import begin_names
 
 TRAININGS = ("unet", "prior", "a", "b", "reader")
 
@@ -85,7 +86,7 @@ def _device() -> torch.device:
 
 def learn_unet(plan: Plan, seconds: float, device: torch.device) -> None:
     """Train the UNet and its names: with fused attention on a GPU, unless its gradients are not finite."""
-    denoising.begin_names(plan.work)  # while others draw
+    begin_names(plan.work)  # while others draw
     encoded = denoising.Encoded(plan.work, plan.board, device)
     plan.fill(encoded.intake, plan.least)
     encoded.check()

@@ -1,14 +1,13 @@
 """Latents whose directions vary alike: a linear change of a trained VAE's latents, folded into its convolutions.
 
-An autoencoder is free to put the picture's mean colors into some directions of its latents, which vary
-many times as much as those that tell where an edge lies. The same noise covers both, so edges are decided in the last
-steps of a denoising alone, which few steps of a training are about. A change of basis and scale costs next to no
-detail and makes all of them appear at about the same time. (Stable Diffusion's own four are about alike.)
+An autoencoder is free to put the picture's mean colors into some directions of its latents, which vary many times as
+much as those that tell where an edge lies. The same noise covers both, so edges are decided in the last steps of a
+denoising alone, which few steps of a training are about. A change of basis and scale costs next to no detail and makes
+all of them appear at about the same time.
 """
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +22,6 @@ from pretrain.worlds import world_of
 
 SOFTENED = 0.05  # variance added to each direction's own, so that those that hardly vary are not blown up to noise
 _LOGVAR = -9.0  # of the encoder's posterior afterwards, the same for all: next to none
-
-
 PICTURES = 160  # drawn to tell how latents vary
 _TRIED = 32  # of them, whose round trips are measured
 _FOLDED = ("encoder.conv_out", "quant_conv", "post_quant_conv", "decoder.conv_in")
@@ -70,7 +67,7 @@ def whitening_of(vae: Vae, images: Tensor, channels: int) -> Whitening:
     """
     latents = torch.cat([vae.encode(some).latent_dist.mode() for some in torch.split(images, 16)])
     rows = (latents * vae.config.scaling_factor).movedim(1, -1).flatten(0, -2).double()
-    if not channels <= rows.shape[1]:
+    if channels > rows.shape[1]:
         raise ValueError(f"the latents have {rows.shape[1]} channels, which can't become {channels}")
     variances, directions = torch.linalg.eigh(torch.cov(rows.T))
     variances, directions = variances.flip(0)[:channels], directions.flip(1)[:, :channels]
@@ -139,7 +136,7 @@ def adapted_unet(unet: Unet, whitening: Whitening) -> Unet:
     """
     channels = len(whitening.forth)
     result = UNet2DConditionModel.from_config({**unet.config, "in_channels": channels, "out_channels": channels})
-    weights = copy.copy(unet.state_dict())
+    weights = unet.state_dict()
     weights["conv_in.weight"] = torch.einsum("ocyx,ck->okyx", weights["conv_in.weight"].float(), whitening.back)
     weights["conv_out.weight"] = torch.einsum("kc,ciyx->kiyx", whitening.forth, weights["conv_out.weight"].float())
     weights["conv_out.bias"] = whitening.forth @ weights["conv_out.bias"].float()

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pretrain.captions.tokenizer import open_tokenizer
 from pretrain.training.models import TextEncoder, Tokenizer
 from pretrain.training.parallel import rank
-from pretrain.training.text import tokens
+from pretrain.training.text import open_text, tokens
 from pretrain.training.trainer import fit_rows
-from pretrain.training.unet.names import TAIL, Names
-from pretrain.worlds import World
+from pretrain.training.unet.names import NAMES_FILE, TAIL, Names, save_names
+from pretrain.worlds import World, world_of
 
 CAPTIONS = 20_000
 STEPS = 4_000
 _AT_ONCE = 200
 _FIRST = 70_000_000  # the captions' seeds, behind those of everything that is drawn
+
+
+def begin_names(folder: Path) -> None:
+    """Have names in a work folder: where there are none they begin as captions, which takes minutes."""
+    path = folder / NAMES_FILE
+    if not path.exists():
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            save_names(names_begun(world_of(folder), open_text(folder), open_tokenizer(folder)), path)
 
 
 def names_begun(world: World, text: TextEncoder, tokenizer: Tokenizer) -> Names:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from core.config import REPOSITORY
 from core.diffusion.prior import load_prior
-from pretrain.gpu import denoising, guessing, judging
+from pretrain.gpu import denoising, guessing, judging, side_by_side
 from pretrain.gpu.learner import Learner
 from pretrain.gpu.side_by_side import Plan, learn_unet, main
 from pretrain.menagerie.judge import open_judge
@@ -132,7 +132,7 @@ def test_attention_is_multiplied_out_where_that_of_the_gpu_is_no_good(
                 raise FloatingPointError("too many gradients are not finite")
 
     monkeypatch.setattr(denoising, "Encoded", lambda *_: SimpleNamespace(intake=lambda: 1, check=_nothing, bank=[]))
-    monkeypatch.setattr(denoising, "begin_names", lambda _work: None)
+    monkeypatch.setattr(side_by_side, "begin_names", lambda _work: None)
     monkeypatch.setattr(denoising, "learner_of", lambda _encoded, _rows, *, fused: Failing(fused))
     plan = Plan(Path(), Path(), first=0, least=1, rows=2, anneal=0.5, naming=0, ends=time.time() + 60)
     learn_unet(plan, 50.0, torch.device("cuda"))
